@@ -17,6 +17,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/openintegrationhub/leat/component"
 	"github.com/openintegrationhub/leat/internal/message"
 )
@@ -91,7 +92,9 @@ func or(s, other string) string {
 }
 
 // Message returns a message with a fresh id and body, the JSON of an object.
-func Message(body string) *component.Message { return component.NewMessage(json.RawMessage(body)) }
+func Message(body string) *component.Message {
+	return &component.Message{ID: uuid.NewString(), Body: json.RawMessage(body)}
+}
 
 // Process feeds the step one message. It's safe for concurrent use if the function is.
 func (s *Step) Process(t testing.TB, m *component.Message) Result {

@@ -125,7 +125,7 @@ func (t *timer) restore() error {
 	return nil
 }
 
-func (t *timer) process(_ context.Context, in *component.Message, out component.Output) error {
+func (t *timer) process(_ context.Context, _ *component.Message, out component.Output) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.now().UTC()
@@ -140,7 +140,6 @@ func (t *timer) process(_ context.Context, in *component.Message, out component.
 		last = time.Unix(0, 0)
 	}
 	m := component.NewMessage(body{FireTime: now.Format(Layout), LastPoll: last.UTC().Format(Layout)})
-	m.ID = builtin.NewID(t.step, in, 0)
 	if err := out.Emit(m); err != nil {
 		return err
 	}

@@ -1,5 +1,5 @@
-// Package builtin holds what the built-in components have in common: how they describe themselves, how their data is checked, and how they
-// name what they emit. What they do is in a folder each.
+// Package builtin holds what the built-in components have in common: how they describe themselves and how their data is checked.
+// What they do is in a folder each.
 package builtin
 
 import (
@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/google/uuid"
 	"github.com/openintegrationhub/leat/component"
 )
 
@@ -61,23 +60,3 @@ func Path(parent, name string) string {
 	}
 	return parent + "[" + strconv.Quote(name) + "]"
 }
-
-// NewID returns the id of the nth message (from 0) that step makes out of in. It follows from the id of in, so that a message which comes
-// again after a crash gives messages with the same ids, and a duplicate can be told down to the last step (design.md, delivery law 5).
-// A message without id gets a fresh one.
-func NewID(step *component.Step, in *component.Message, n int) string {
-	if in.ID == "" {
-		return uuid.NewString()
-	}
-	var buffer [256]byte
-	name := append(buffer[:0], in.ID...)
-	for _, part := range [...]string{step.Flow, step.ID} {
-		name = append(name, 0)
-		name = append(name, part...)
-	}
-	name = append(name, 0)
-	return uuid.NewSHA1(namespace, strconv.AppendInt(name, int64(n), 10)).String()
-}
-
-// namespace is the one of NewID, as RFC 9562 section 5.5 asks for.
-var namespace = uuid.MustParse("1b7a9a52-3f5e-4a53-9d3c-6d4a1b0e7c35")

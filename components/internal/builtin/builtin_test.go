@@ -6,8 +6,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/uuid"
-	"github.com/openintegrationhub/leat/component"
 	"github.com/openintegrationhub/leat/components/internal/builtin"
 )
 
@@ -89,31 +87,5 @@ func TestPathQuotesWhatIsNoPlainWord(t *testing.T) {
 		if got := builtin.Path("data.mapper", name); got != want {
 			t.Errorf("%q: got %s, want %s", name, got, want)
 		}
-	}
-}
-
-func TestNewIDFollowsFromTheMessageAndTheStep(t *testing.T) {
-	step := &component.Step{Flow: "f", ID: "step_1"}
-	in := &component.Message{ID: "3fe0a0c8-6d7e-4a0a-9e6b-111111111111"}
-	id := builtin.NewID(step, in, 0)
-	if again := builtin.NewID(step, in, 0); again != id {
-		t.Errorf("the same message gave %s, then %s", id, again)
-	}
-	if _, err := uuid.Parse(id); err != nil {
-		t.Errorf("id: %v", err)
-	}
-	for claim, other := range map[string]string{
-		"the incoming message's":    in.ID,
-		"that of the second output": builtin.NewID(step, in, 1),
-		"that of another step":      builtin.NewID(&component.Step{Flow: "f", ID: "step_2"}, in, 0),
-		"that of another flow":      builtin.NewID(&component.Step{Flow: "g", ID: "step_1"}, in, 0),
-		"that of another message":   builtin.NewID(step, &component.Message{ID: "x"}, 0),
-	} {
-		if other == id {
-			t.Errorf("the id is %s", claim)
-		}
-	}
-	if a, b := builtin.NewID(step, new(component.Message), 0), builtin.NewID(step, new(component.Message), 0); a == b {
-		t.Errorf("two messages without id gave the same id %s", a)
 	}
 }
