@@ -31,14 +31,14 @@ import (
 	"log/slog"
 	"net/http"
 
-	"github.com/google/uuid"
 	"github.com/openintegrationhub/leat/internal/message"
+	"github.com/openintegrationhub/leat/internal/runner"
 )
 
 // Message is what steps exchange. Members that hold JSON are kept as they came: decode what you need. An empty member is absent. The JSON
 // members share memory with the message that was received: don't change their bytes.
 type Message struct {
-	ID          string          // a UUID; fresh if left empty
+	ID          string          // a UUID; given on Emit if left empty
 	Body        json.RawMessage // a JSON object; what the component works on
 	Attachments json.RawMessage // object: name -> {"url", "content-type", "size"}
 	Headers     json.RawMessage // object: the message's own headers, such as those of an HTTP request
@@ -56,7 +56,7 @@ type Message struct {
 
 var _ = message.Message(Message{}) // the wire's struct and this one are the same
 
-// NewMessage returns a message with a fresh id and body as its body. Body is a value whose JSON is an object; json.RawMessage is taken as
+// NewMessage returns a message with body as its body. Its id is given when it's emitted, the same each time that the same input is processed. Body is a value whose JSON is an object; json.RawMessage is taken as
 // it is. A body that has no JSON form makes a message that Emit refuses with the reason.
 func NewMessage(body any) *Message {
 	b, err := json.Marshal(body)
@@ -64,7 +64,7 @@ func NewMessage(body any) *Message {
 		// Kept inside the message, so that building and emitting stay one expression; it can't be valid JSON.
 		b = []byte("!" + err.Error())
 	}
-	return &Message{ID: uuid.NewString(), Body: b}
+	return &Message{Body: b}
 }
 
 // DecodeBody decodes the body into v, as json.Unmarshal does. A message without body leaves v alone.
@@ -111,7 +111,7 @@ type Reply struct {
 }
 
 // ErrNoReply says that a message has no sender who waits for a reply.
-var ErrNoReply = errors.New("no reply is expected: the message didn't come from a synchronous HTTP request")
+var ErrNoReply = runner.ErrNoReply
 
 // Rebound wraps err so that the message is not given up but comes back later: after 15 s, then after twice as long each time, 20 times at
 // most (ELASTICIO_REBOUND_INITIAL_EXPIRATION, ELASTICIO_REBOUND_LIMIT). After that it goes to the errors list.
@@ -131,6 +131,7 @@ func IsRebound(err error) bool {
 type reboundError struct{ error }
 
 func (e *reboundError) Unwrap() error { return e.error }
+func (e *reboundError) Rebound() bool { return true }
 
 // Step is the step of a flow that a function runs as.
 type Step struct {

@@ -1,0 +1,186 @@
+package plan
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+
+	"github.com/openintegrationhub/leat/internal/flow"
+	"github.com/openintegrationhub/leat/internal/topology"
+)
+
+// Platform is what all flows of a platform have in common.
+type Platform struct {
+	// Builtin names the built-in component that stands in for an image, or "" to run the image itself.
+	Builtin func(image string) string
+	// APIURI is where steps reach the platform API, without a slash at the end.
+	APIURI string
+	// Broker is where steps reach the broker: an AMQP URI without account and virtual host.
+	Broker url.URL
+	// DeliveryLimit is how often a message may come back because its step died, before it's given up; 0 for no limit.
+	DeliveryLimit int
+}
+
+// Secrets are the secret values of one flow, generated once and kept.
+type Secrets struct {
+	CryptoPassword string
+	CryptoIV       string // 16 bytes
+	Steps          map[string]StepSecrets
+}
+
+// StepSecrets are the secret values of one step.
+type StepSecrets struct {
+	BrokerPassword string
+	APIKey         string
+}
+
+// Seen is what exists of a flow now.
+type Seen struct {
+	Steps    map[string]string // step id -> hash of what runs
+	Topology topology.Topology
+}
+
+// Plan is what has to be done for a flow, in this order: Accounts and Declare; Start; then Stop, once what replaces it consumes; then Remove,
+// each of its queues when it's empty.
+type Plan struct {
+	Flow     *flow.Flow
+	Steps    []Step // all that should run
+	Accounts []Account
+	Declare  topology.Topology
+	Start    []Step   // of Steps, those that don't run as they should
+	Stop     []string // ids that run and shouldn't, or not like this
+	Remove   topology.Topology
+	Entry    Entry
+}
+
+// Account is a broker account with its password.
+type Account struct {
+	topology.Account
+	Password string
+}
+
+// Step is a node as it runs.
+type Step struct {
+	ID        string
+	Image     string
+	Builtin   string // the built-in component that stands in for the image; "" if the image itself has to run
+	Function  string
+	Command   []string
+	Args      []string
+	Replicas  int
+	Variables []Variable // sorted by name
+	Config    json.RawMessage
+	APIUser   string
+	APIKey    string
+	Comp      string // component id that the API tells
+	Hash      string // of all that needs a restart when it changes
+}
+
+// Variable is an environment variable of a step.
+type Variable struct {
+	Name, Value string
+	Secret      bool // not to be shown
+}
+
+// For decides what has to be done for f. It's pure: the same arguments give the same plan.
+func For(f *flow.Flow, seen Seen, secrets Secrets, p Platform) Plan {
+	plan := Plan{
+		Flow:    f,
+		Declare: topology.For(f, topology.Options{DeliveryLimit: p.DeliveryLimit}),
+		Entry:   entry(f, secrets),
+	}
+	plan.Remove = seen.Topology.Minus(plan.Declare)
+	wanted := map[string]string{}
+	for _, n := range f.Nodes {
+		account := topology.StepAccount(f, n)
+		plan.Accounts = append(plan.Accounts, Account{Account: account, Password: secrets.Steps[n.ID].BrokerPassword})
+		s := step(f, n, account, secrets, p)
+		plan.Steps = append(plan.Steps, s)
+		if s.Replicas == 0 {
+			continue
+		}
+		wanted[n.ID] = s.Hash
+		if seen.Steps[n.ID] != s.Hash {
+			plan.Start = append(plan.Start, s)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(seen.Steps)) {
+		if wanted[id] != seen.Steps[id] {
+			plan.Stop = append(plan.Stop, id)
+		}
+	}
+	return plan
+}
+
+// Gone decides what has to be done when a flow was deleted: stop all of it, then remove what it had.
+func Gone(seen Seen) Plan {
+	return Plan{Stop: slices.Sorted(maps.Keys(seen.Steps)), Remove: seen.Topology}
+}
+
+func entry(f *flow.Flow, secrets Secrets) Entry {
+	first := f.First()
+	e := Entry{
+		Namespace:      f.Namespace,
+		Flow:           f.Name,
+		Step:           first.ID,
+		Suspended:      f.Suspended,
+		VHost:          f.Namespace,
+		Exchange:       f.Name,
+		InputKey:       topology.Key(f.Name, first.ID, topology.Input),
+		Polling:        first.Polling,
+		HTTP:           !first.Polling,
+		HTTPReply:      f.HTTP.Reply,
+		UserID:         userID,
+		CryptoPassword: secrets.CryptoPassword,
+		CryptoIV:       secrets.CryptoIV,
+	}
+	if first.Polling {
+		e.Schedule = first.Schedule
+		e.TickKey = topology.Key(f.Name, first.ID, topology.Tick)
+		e.TickQueue = topology.TickQueue(f.Name)
+	}
+	return e
+}
+
+// Ids that components want and Leat has no use for.
+const (
+	userID      = "leat"
+	workspaceID = "leat"
+)
+
+func step(f *flow.Flow, n *flow.Node, account topology.Account, secrets Secrets, p Platform) Step {
+	s := Step{
+		ID:       n.ID,
+		Image:    n.Image,
+		Builtin:  p.Builtin(n.Image),
+		Function: n.Function,
+		Command:  n.Command,
+		Args:     n.Args,
+		Replicas: n.Replicas,
+		Config:   n.Data,
+		APIUser:  account.User,
+		APIKey:   secrets.Steps[n.ID].APIKey,
+		Comp:     n.Image,
+	}
+	if f.Suspended {
+		s.Replicas = 0
+	}
+	s.Variables = variables(f, n, account, secrets, p)
+	s.Hash = hash(s)
+	return s
+}
+
+// hash tells whether a running step is still what it should be. The number of replicas is left out: it can change without a restart.
+func hash(s Step) string {
+	s.Replicas, s.Hash = 0, ""
+	text, err := json.Marshal(s)
+	if err != nil {
+		panic(fmt.Sprintf("hash step %s: %v", s.ID, err)) // plain values and checked JSON only
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:6])
+}

@@ -1,0 +1,66 @@
+package plan
+
+import (
+	"cmp"
+	"net/url"
+	"slices"
+	"strconv"
+
+	"github.com/openintegrationhub/leat/internal/flow"
+	"github.com/openintegrationhub/leat/internal/topology"
+)
+
+// variables are what every generation of the libraries starts with (contract.md 1.3), then what the flow's author wants: the node's own
+// come last and win. Booleans are set to "true" or left out, since presence alone counts (contract.md rule 7).
+func variables(f *flow.Flow, n *flow.Node, account topology.Account, secrets Secrets, p Platform) []Variable {
+	own := secrets.Steps[n.ID]
+	broker := p.Broker
+	broker.User = url.UserPassword(account.User, own.BrokerPassword)
+	broker.Path, broker.RawPath = "/"+account.VHost, "/"+url.PathEscape(account.VHost)
+	key := func(kind string) string { return topology.Key(f.Name, n.ID, kind) }
+	all := map[string]Variable{}
+	set := func(name, value string) { all[name] = Variable{Name: name, Value: value} }
+	secret := func(name, value string) { all[name] = Variable{Name: name, Value: value, Secret: true} }
+
+	set("ELASTICIO_FLOW_ID", f.Name)
+	set("ELASTICIO_TASK_ID", f.Name)
+	set("ELASTICIO_STEP_ID", n.ID)
+	set("ELASTICIO_FUNCTION", n.Function)
+	set("ELASTICIO_EXEC_ID", f.Name) // of the container, not of an execution: that one travels with each message
+	set("ELASTICIO_USER_ID", userID)
+	set("ELASTICIO_WORKSPACE_ID", workspaceID)
+	set("ELASTICIO_COMP_ID", n.Image)
+	set("ELASTICIO_CONTAINER_ID", account.User)
+	set("ELASTICIO_API_URI", p.APIURI)
+	set("ELASTICIO_API_USERNAME", account.User)
+	secret("ELASTICIO_API_KEY", own.APIKey)
+	secret("ELASTICIO_AMQP_URI", broker.String())
+	set("ELASTICIO_LISTEN_MESSAGES_ON", topology.StepQueue(f.Name, n.ID))
+	set("ELASTICIO_PUBLISH_MESSAGES_TO", f.Name)
+	set("ELASTICIO_DATA_ROUTING_KEY", key(topology.Message))
+	set("ELASTICIO_ERROR_ROUTING_KEY", key(topology.Error))
+	set("ELASTICIO_REBOUND_ROUTING_KEY", key(topology.Rebound))
+	set("ELASTICIO_SNAPSHOT_ROUTING_KEY", key(topology.Snapshot))
+	secret("ELASTICIO_MESSAGE_CRYPTO_PASSWORD", secrets.CryptoPassword)
+	secret("ELASTICIO_MESSAGE_CRYPTO_IV", secrets.CryptoIV)
+	set("ELASTICIO_AMQP_PERSISTENT_MESSAGES", "true") // the libraries' default is to lose messages with the broker
+	set("ELASTICIO_AMQP_RECONNECT_ATTEMPTS", "120")   // with _TIMEOUT: a minute of patience instead of 0.3 s
+	set("ELASTICIO_AMQP_RECONNECT_TIMEOUT", "500")
+	set("ELASTICIO_RABBITMQ_PREFETCH_SAILOR", strconv.Itoa(n.Prefetch))
+	// The libraries' default is 10 data messages in 100 ms.
+	rate := "10000"
+	if n.RateLimit > 0 {
+		rate = strconv.FormatFloat(max(1, n.RateLimit/10), 'f', 0, 64)
+	}
+	set("ELASTICIO_DATA_RATE_LIMIT", rate)
+
+	for name, value := range n.Env {
+		set(name, value)
+	}
+	list := make([]Variable, 0, len(all))
+	for _, v := range all {
+		list = append(list, v)
+	}
+	slices.SortFunc(list, func(a, b Variable) int { return cmp.Compare(a.Name, b.Name) })
+	return list
+}
