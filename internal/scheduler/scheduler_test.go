@@ -20,6 +20,7 @@ import (
 	"github.com/openintegrationhub/leat/internal/message"
 	"github.com/openintegrationhub/leat/internal/plan"
 	"github.com/openintegrationhub/leat/internal/scheduler"
+	"github.com/openintegrationhub/leat/internal/topology"
 )
 
 // broker keeps ticks, and the newest of each flow in its tick queue.
@@ -104,7 +105,7 @@ func (b *broker) ticks(t testing.TB, start time.Time) []float64 {
 	defer b.mu.Unlock()
 	var got []float64
 	for _, p := range b.sent {
-		v, err := time.Parse(time.RFC3339Nano, p.Headers.Text(scheduler.HeaderTick))
+		v, err := time.Parse(time.RFC3339Nano, p.Headers.Text(topology.TickHeader))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -359,7 +360,7 @@ func TestWatermarkFarInTheFutureDoesNotSilenceAFlow(t *testing.T) {
 	inBubble(t, func(t *testing.T, zero time.Time) {
 		b := newBroker()
 		e := polling(t, "f1", "* * * * *")
-		b.newest["flows f1:ticks"] = message.Headers{scheduler.HeaderTick: "2099-01-01T00:00:00Z", scheduler.HeaderSchedule: e.Schedule.String()}
+		b.newest["flows f1:ticks"] = message.Headers{topology.TickHeader: "2099-01-01T00:00:00Z", scheduler.HeaderSchedule: e.Schedule.String()}
 		_, stop := start(t, b, e)
 		pass(time.Minute)
 		stop()

@@ -8,6 +8,7 @@ import (
 	"github.com/openintegrationhub/leat/internal/amqp"
 	"github.com/openintegrationhub/leat/internal/message"
 	"github.com/openintegrationhub/leat/internal/plan"
+	"github.com/openintegrationhub/leat/internal/topology"
 )
 
 // state is what the scheduler knows of one flow.
@@ -101,7 +102,7 @@ func (s *Scheduler) do(ctx context.Context, j *job) result {
 	if err != nil || !found {
 		return result{job: j, err: err}
 	}
-	last, err := time.Parse(time.RFC3339Nano, headers.Text(HeaderTick))
+	last, err := time.Parse(time.RFC3339Nano, headers.Text(topology.TickHeader))
 	if err != nil {
 		s.opts.Logger.Warn("no tick in the tick queue: starting anew", "queue", j.tickQueue, "err", err)
 		return result{job: j}

@@ -8,14 +8,12 @@ import (
 
 	"github.com/openintegrationhub/leat/internal/amqp"
 	"github.com/openintegrationhub/leat/internal/message"
+	"github.com/openintegrationhub/leat/internal/topology"
 )
 
-// AMQP headers of a tick that the scheduler reads from the newest one in plan.Entry.TickQueue, to know what it has sent. They end at the first
-// step, as libraries hand on no header that they don't know.
-const (
-	HeaderTick     = "tick"         // its scheduled time, RFC 3339 with nanoseconds, in UTC
-	HeaderSchedule = "tickSchedule" // the schedule that asked for it, flow.Schedule's String
-)
+// HeaderSchedule is the AMQP header with the schedule that asked for a tick, flow.Schedule's String. It stands beside topology.TickHeader, the
+// tick's scheduled time. Both end at the first step, since libraries hand on no header that they don't know.
+const HeaderSchedule = "tickSchedule"
 
 // tickSpace is the name space of the ids of ticks (RFC 9562 section 5.5), a random UUID.
 var tickSpace = uuid.UUID{0x3d, 0x1f, 0x9c, 0x52, 0x7a, 0x84, 0x4e, 0x0b, 0x9d, 0x66, 0x21, 0xe8, 0x05, 0xb7, 0xfa, 0x13}
@@ -43,7 +41,7 @@ func (f *state) publishing(at time.Time) (amqp.Publishing, error) {
 			message.HeaderMessageID: id("message"),
 			message.HeaderThreadID:  execution,
 			message.HeaderTraceID:   execution,
-			HeaderTick:              text,
+			topology.TickHeader:     text,
 			HeaderSchedule:          f.entry.Schedule.String(),
 		},
 		Body: f.cipher.Encrypt(plain),
