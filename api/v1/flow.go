@@ -69,6 +69,16 @@ type FlowSpec struct {
 	// +optional
 	// +listType=atomic
 	ImagePullSecrets []SecretName `json:"imagePullSecrets,omitempty"`
+	// Workload is what Kubernetes runs each step as that doesn't say it itself: Job or Deployment. Default: Job.
+	// +optional
+	// +kubebuilder:validation:Enum=Job;Deployment
+	Workload string `json:"workload,omitempty"`
+	// PodTemplate is laid over the pod of every step that has none of its own, as a strategic merge patch of a Kubernetes pod
+	// template: nodeSelector, tolerations, volumes and so on. Default: {}.
+	// +optional
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:pruning:PreserveUnknownFields
+	PodTemplate runtime.RawExtension `json:"podTemplate,omitzero"`
 }
 
 // Node is one entry of a flow: a component, the function of it to run, and its configuration. A node that runs is a step.
@@ -102,6 +112,15 @@ type Node struct {
 	// true or false.
 	// +optional
 	Env map[string]string `json:"env,omitempty"`
+	// ValueFrom are environment variables whose values are kept in Secrets and ConfigMaps, by the variable's name. A name that env has
+	// too is a mistake.
+	// +optional
+	ValueFrom map[string]ValueSource `json:"valueFrom,omitempty"`
+	// EnvFrom are Secrets and ConfigMaps of which every entry becomes an environment variable. Later ones win over earlier ones, and
+	// env and valueFrom over all.
+	// +optional
+	// +listType=atomic
+	EnvFrom []EnvSource `json:"envFrom,omitempty"`
 	// Data is the configuration of the component. The platform passes it on as it is. Default: {}.
 	// +optional
 	// +kubebuilder:validation:Type=object
@@ -145,6 +164,16 @@ type Node struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	RateLimit float64 `json:"rateLimit,omitempty"`
+	// Workload is what Kubernetes runs the step as: Job or Deployment. Default: spec.workload.
+	// +optional
+	// +kubebuilder:validation:Enum=Job;Deployment
+	Workload string `json:"workload,omitempty"`
+	// PodTemplate is laid over the pod of the step, as a strategic merge patch of a Kubernetes pod template: nodeSelector,
+	// tolerations, volumes and so on. Default: spec.podTemplate.
+	// +optional
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:pruning:PreserveUnknownFields
+	PodTemplate runtime.RawExtension `json:"podTemplate,omitzero"`
 }
 
 // Connection is an edge of the graph: what one node sends, another receives.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -146,6 +145,7 @@ func (c *checker) spec() {
 	}
 	c.resources("spec.resources", spec.Resources)
 	c.secrets("spec.imagePullSecrets", spec.ImagePullSecrets)
+	c.choice("spec.workload", spec.Workload, "Job", "Deployment")
 }
 
 var (
@@ -162,14 +162,7 @@ func (c *checker) node(i int) *Node {
 		c.report(path+".image", "%q holds a space; remove it", shorten(n.Image))
 	}
 	c.required(path+".function", n.Function, "name the function of the component to run")
-	for _, name := range slices.Sorted(maps.Keys(n.Env)) {
-		if !envRule.MatchString(name) {
-			c.report(path+".env."+name, "%q is no name of a variable; use letters, digits, _, - and ., with no digit first", shorten(name))
-		}
-		if strings.ContainsRune(n.Env[name], 0) {
-			c.report(path+".env."+name, "the value holds a zero byte, which no variable can; remove it")
-		}
-	}
+	c.env(path, n)
 	c.count(path+".prefetch", n.Prefetch, 1, 65535)
 	c.count(path+".replicas", n.Replicas, 0, 1000)
 	if n.RateLimit < 0 {
@@ -177,7 +170,8 @@ func (c *checker) node(i int) *Node {
 	}
 	c.resources(path+".resources", n.Resources)
 	c.secrets(path+".imagePullSecrets", n.ImagePullSecrets)
-	c.policy(path+".imagePullPolicy", n.ImagePullPolicy)
+	c.choice(path+".imagePullPolicy", n.ImagePullPolicy, "Always", "IfNotPresent", "Never")
+	c.choice(path+".workload", n.Workload, "Job", "Deployment")
 	return c.build(n, c.schedule(path, n))
 }
 
@@ -191,6 +185,12 @@ func (c *checker) build(n *v1.Node, s Schedule) *Node {
 		Prefetch: DefaultPrefetch, Replicas: DefaultReplicas, RateLimit: n.RateLimit,
 		Resources:       merge(n.Resources, c.flow.Spec.Resources),
 		ImagePullPolicy: n.ImagePullPolicy,
+		ValueFrom:       n.ValueFrom, EnvFrom: n.EnvFrom,
+		Workload:    cmp.Or(n.Workload, c.flow.Spec.Workload, DefaultWorkload),
+		PodTemplate: json.RawMessage(n.PodTemplate.Raw),
+	}
+	if len(out.PodTemplate) == 0 {
+		out.PodTemplate = json.RawMessage(c.flow.Spec.PodTemplate.Raw)
 	}
 	if len(out.Data) == 0 {
 		out.Data = json.RawMessage("{}")
@@ -271,16 +271,12 @@ func (c *checker) schedule(path string, n *v1.Node) Schedule {
 	return s
 }
 
-func (c *checker) policy(path, policy string) {
-	policies := []string{"Always", "IfNotPresent", "Never"}
-	if policy == "" || slices.Contains(policies, policy) {
+// choice checks a value that may be one of a few words, or be left out.
+func (c *checker) choice(path, got string, words ...string) {
+	if got == "" || slices.Contains(words, got) {
 		return
 	}
-	if near, ok := nearest(policy, policies); ok {
-		c.report(path, "unknown policy %q, did you mean %q?", shorten(policy), near)
-		return
-	}
-	c.report(path, "unknown policy %q; use Always, IfNotPresent or Never", shorten(policy))
+	c.report(path, "expected %s or %s, found %q", strings.Join(words[:len(words)-1], ", "), words[len(words)-1], shorten(got))
 }
 
 func (c *checker) secrets(path string, secrets []v1.SecretName) {

@@ -150,6 +150,8 @@ func specFields() []field[v1.FlowSpec] {
 		{"http", func(d *decoder, v *value, path string, s *spec) { decode(d, v, path, &s.HTTP, httpFields()) }},
 		{"drainTimeout", func(d *decoder, v *value, path string, s *spec) { d.duration(v, path, &s.DrainTimeout) }},
 		{"imagePullSecrets", func(d *decoder, v *value, path string, s *spec) { d.secrets(v, path, &s.ImagePullSecrets) }},
+		{"workload", func(d *decoder, v *value, path string, s *spec) { d.text(v, path, &s.Workload) }},
+		{"podTemplate", func(d *decoder, v *value, path string, s *spec) { d.data(v, path, &s.PodTemplate.Raw) }},
 	}
 }
 
@@ -180,6 +182,17 @@ func nodeFields() []field[v1.Node] {
 		{"replicas", func(d *decoder, v *value, path string, n *node) { d.whole(v, path, &n.Replicas) }},
 		{"imagePullSecrets", func(d *decoder, v *value, path string, n *node) { d.secrets(v, path, &n.ImagePullSecrets) }},
 		{"imagePullPolicy", func(d *decoder, v *value, path string, n *node) { d.text(v, path, &n.ImagePullPolicy) }},
+		{"valueFrom", func(d *decoder, v *value, path string, n *node) { d.valueFrom(v, path, &n.ValueFrom) }},
+		{"envFrom", func(d *decoder, v *value, path string, n *node) {
+			if d.isList(v, path) {
+				n.EnvFrom = make([]v1.EnvSource, len(v.list))
+				for i, item := range v.list {
+					decode(d, item, fmt.Sprintf("%s[%d]", path, i), &n.EnvFrom[i], envSourceFields())
+				}
+			}
+		}},
+		{"workload", func(d *decoder, v *value, path string, n *node) { d.text(v, path, &n.Workload) }},
+		{"podTemplate", func(d *decoder, v *value, path string, n *node) { d.data(v, path, &n.PodTemplate.Raw) }},
 		{"rateLimit", func(d *decoder, v *value, path string, n *node) { d.number(v, path, &n.RateLimit) }},
 	}
 }

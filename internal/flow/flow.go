@@ -16,6 +16,7 @@ const (
 	DefaultDrainTimeout = 5 * time.Minute
 	DefaultPrefetch     = 1
 	DefaultReplicas     = 1
+	DefaultWorkload     = "Job"
 )
 
 // Flow is a checked graph: ids are unique, one node is first, every connection has two ends, and every node can be reached.
@@ -59,6 +60,13 @@ type Node struct {
 	Resources        v1.Resources
 	ImagePullSecrets []string
 	ImagePullPolicy  string // empty for the default of the image's tag
+	// ValueFrom and EnvFrom are variables that a cluster keeps. Env wins over ValueFrom wins over EnvFrom.
+	ValueFrom map[string]v1.ValueSource
+	EnvFrom   []v1.EnvSource
+	// Workload is Job or Deployment.
+	Workload string
+	// PodTemplate is a JSON object without needless space; nil if there's none.
+	PodTemplate json.RawMessage
 }
 
 // Connection is an edge between two nodes, by their ids.

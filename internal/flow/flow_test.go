@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +36,7 @@ metadata: {name: orders, namespace: shop, labels: {team: a}, uid: 0f1c}
 status: {anything: 1}
 spec:
   suspended: true
+  podTemplate: {metadata: {}}
   allowCycles: true
   drainTimeout: 90s
   imagePullSecrets: [{name: registry}]
@@ -61,6 +63,10 @@ spec:
       resources: {limits: {cpu: 100m}}
       imagePullSecrets: [{name: other}]
       imagePullPolicy: Never
+      workload: Deployment
+      podTemplate: {spec: {nodeSelector: {disk: ssd}}}
+      valueFrom: {TOKEN: {secretKeyRef: {name: s, key: k, optional: true}}}
+      envFrom: [{prefix: P_, configMapRef: {name: m}}]
   connections:
     - {from: step_1, to: step_2}
     - {from: step_2, to: step_2}
@@ -86,6 +92,7 @@ func TestEveryFieldArrives(t *testing.T) {
 				ID: "step_1", Image: "elasticio/timer:1", Function: "timer", First: true, Polling: true, Schedule: schedule,
 				Data: json.RawMessage(`{}`), Prefetch: 1, Replicas: 1,
 				Resources: want.Spec.Resources, ImagePullSecrets: []string{"registry"},
+				Workload: "Job", PodTemplate: json.RawMessage(`{"metadata":{}}`),
 			},
 			{
 				ID: "step_2", Image: "shop/orders:2", Function: "next",
@@ -94,12 +101,56 @@ func TestEveryFieldArrives(t *testing.T) {
 				Command: []string{"node"}, Args: []string{"run.js", "--fast"},
 				Prefetch: 10, Replicas: 0, RateLimit: 2.5,
 				Resources: want.Spec.Nodes[0].Resources, ImagePullSecrets: []string{"other"}, ImagePullPolicy: "Never",
+				Workload: "Deployment", PodTemplate: json.RawMessage(`{"spec":{"nodeSelector":{"disk":"ssd"}}}`),
+				ValueFrom: map[string]v1.ValueSource{"TOKEN": {SecretKeyRef: &v1.KeyRef{Name: "s", Key: "k", Optional: true}}},
+				EnvFrom:   []v1.EnvSource{{Prefix: "P_", ConfigMapRef: &v1.Ref{Name: "m"}}},
 			},
 		},
 		Connections: []flow.Connection{{From: "step_1", To: "step_2"}, {From: "step_2", To: "step_2"}},
 	}, f)
 	if diff != "" {
 		t.Errorf("flow differs (-want +got):\n%s", diff)
+	}
+}
+
+// Each field of the resource, wherever it is, must be one that Parse knows.
+func TestNoFieldOfTheResourceIsForgotten(t *testing.T) {
+	seen := map[reflect.Type]bool{}
+	var sample func(typ reflect.Type) any
+	sample = func(typ reflect.Type) any {
+		switch typ.Kind() {
+		case reflect.Pointer:
+			return sample(typ.Elem())
+		case reflect.Slice:
+			return []any{sample(typ.Elem())}
+		case reflect.Map:
+			return map[string]any{"X": sample(typ.Elem())}
+		}
+		if !strings.HasSuffix(typ.PkgPath(), "/api/v1") || typ.Kind() != reflect.Struct {
+			return map[string]any{} // of a wrong type for most, which is no unknown field
+		}
+		seen[typ] = true
+		object := map[string]any{}
+		for f := range typ.Fields() {
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			if name == "" || name == "status" {
+				continue
+			}
+			object[name] = sample(f.Type)
+		}
+		return object
+	}
+	data, err := json.Marshal(sample(reflect.TypeFor[v1.Flow]()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data = append([]byte(`{"kind": "Flow",`), data[1:]...)
+	_, err = flow.Parse("a.json", data)
+	if err == nil || len(seen) < 8 {
+		t.Fatalf("got error %v after %d types", err, len(seen))
+	}
+	if strings.Contains(err.Error(), "unknown field") {
+		t.Error(err)
 	}
 }
 
@@ -242,6 +293,27 @@ spec.connections[1].from: unknown node "c"`
 	var m flow.Mistake
 	if !errors.As(err, &m) || m.Line != 0 || m.Path != "spec.nodes[1].data" {
 		t.Errorf("got first mistake %#v", m)
+	}
+}
+
+func TestAFileMeansTheSameAsAResource(t *testing.T) {
+	var r v1.Flow
+	// The API server turns YAML into JSON; this is full in that form.
+	data := `{"apiVersion": "elastic.io/v1", "kind": "Flow", "metadata": {"name": "a", "namespace": "flows"}, "spec": {
+		"resources": {"limits": {"cpu": 1, "memory": "1Gi"}}, "http": {"reply": true}, "drainTimeout": "1m30s", "podTemplate": {"spec": {}},
+		"nodes": [{"id": "a", "image": "i", "function": "f", "first": true, "replicas": 0, "data": {"x": [1.0]}, "rateLimit": 0.5,
+			"envFrom": [{"secretRef": {"name": "s"}}], "valueFrom": {"A": {"configMapKeyRef": {"name": "n", "key": "k"}}}}]}}`
+	if err := json.Unmarshal([]byte(data), &r); err != nil {
+		t.Fatal(err)
+	}
+	fromResource, err := flow.FromResource(&r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fromFile := parse(t, "", data)
+	fromFile.Line = 0
+	if diff := cmp.Diff(fromFile, fromResource); diff != "" {
+		t.Errorf("the resource differs from the file (-file +resource):\n%s", diff)
 	}
 }
 

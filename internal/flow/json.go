@@ -169,7 +169,7 @@ func (p *jsonReader) members(v *value, depth int) error {
 			return err
 		}
 		k.name, _ = t.(string)
-		p.push(k.name, 0)
+		p.push(k.name, -1)
 		if k.value, err = p.value(depth + 1); err != nil {
 			return err
 		}

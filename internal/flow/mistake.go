@@ -66,6 +66,15 @@ func (ms Mistakes) sort() {
 	})
 }
 
+// capped keeps the first thousand mistakes, more than anyone reads, and says that there are more.
+func (ms Mistakes) capped() Mistakes {
+	const most = 1_000
+	if len(ms) <= most {
+		return ms
+	}
+	return append(ms[:most:most], Mistake{File: ms[0].File, Text: fmt.Sprintf("and %d more mistakes", len(ms)-most)})
+}
+
 // Unique reports flows that share a namespace and name, which several files may do. The error is Mistakes.
 func Unique(flows []*Flow) error {
 	var ms Mistakes

@@ -37,7 +37,7 @@ func Parse(name string, data []byte, checks ...NodeCheck) ([]*Flow, error) {
 	ms = append(ms, twice(name, d.decoded)...)
 	if len(ms) > 0 {
 		ms.sort()
-		return nil, ms
+		return nil, ms.capped()
 	}
 	return flows, nil
 }
@@ -64,15 +64,19 @@ func twice(file string, all []*decoded) Mistakes {
 func FromResource(resource *v1.Flow, checks ...NodeCheck) (*Flow, error) {
 	d := &decoded{flow: *resource.DeepCopy(), bad: map[string]bool{}}
 	var ms Mistakes
-	for i := range d.flow.Spec.Nodes {
-		data := &d.flow.Spec.Nodes[i].Data
-		raw, err := compact(data.Raw)
+	opaque := func(path string, raw *[]byte, otherwise []byte) {
+		compacted, err := compact(*raw, otherwise)
 		if err != nil {
-			path := fmt.Sprintf("spec.nodes[%d].data", i)
 			d.bad[path] = true
 			ms = append(ms, Mistake{Path: path, Text: "expected a JSON object"})
 		}
-		data.Raw = raw
+		*raw = compacted
+	}
+	opaque("spec.podTemplate", &d.flow.Spec.PodTemplate.Raw, nil)
+	for i := range d.flow.Spec.Nodes {
+		n, path := &d.flow.Spec.Nodes[i], fmt.Sprintf("spec.nodes[%d]", i)
+		opaque(path+".data", &n.Data.Raw, []byte("{}"))
+		opaque(path+".podTemplate", &n.PodTemplate.Raw, nil)
 	}
 	f, more := check(d, checks)
 	if ms = append(ms, more...); len(ms) > 0 {
@@ -81,11 +85,11 @@ func FromResource(resource *v1.Flow, checks ...NodeCheck) (*Flow, error) {
 	return f, nil
 }
 
-// compact removes needless space from a JSON object. Nothing and null become {}.
-func compact(raw []byte) (json.RawMessage, error) {
+// compact removes needless space from a JSON object. Nothing and null become the other thing.
+func compact(raw []byte, otherwise []byte) ([]byte, error) {
 	raw = bytes.TrimSpace(raw)
 	if len(raw) == 0 || string(raw) == "null" {
-		return json.RawMessage("{}"), nil
+		return otherwise, nil
 	}
 	var b bytes.Buffer
 	if err := json.Compact(&b, raw); err != nil {

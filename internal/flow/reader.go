@@ -22,8 +22,8 @@ type reader struct {
 
 type (
 	segment struct {
-		name  string // empty for an item of a list
-		index int
+		name  string // of a member of an object
+		index int    // of an item of a list; -1 for a member
 	}
 	nameSet map[string]int
 )
@@ -71,7 +71,7 @@ func invalid(data []byte) int {
 // add appends a member to an object, unless its name is already there.
 func (r *reader) add(v *value, k key) {
 	if r.has(v, k.name) {
-		r.push(k.name, 0)
+		r.push(k.name, -1)
 		r.report(k.line, k.column, r.at(), "%q is there twice; remove one", shorten(k.name))
 		r.pop()
 		return
@@ -111,7 +111,7 @@ func (r *reader) at() string {
 	var b strings.Builder
 	for _, s := range r.stack {
 		switch {
-		case s.name == "":
+		case s.index >= 0:
 			fmt.Fprintf(&b, "[%d]", s.index)
 		case b.Len() > 0:
 			b.WriteString("." + s.name)

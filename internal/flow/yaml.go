@@ -156,7 +156,7 @@ func (y *yamlReader) members(v *value, n *yaml.Node, depth int) error {
 			y.report(n.Content[i].Line, n.Content[i].Column, y.at(), "a name must be text; quote it")
 			continue
 		}
-		y.push(name.Value, 0)
+		y.push(name.Value, -1)
 		w, err := y.value(n.Content[i+1], depth+1)
 		if err != nil {
 			return err
