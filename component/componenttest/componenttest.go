@@ -20,6 +20,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/openintegrationhub/leat/component"
 	"github.com/openintegrationhub/leat/internal/message"
+	"github.com/openintegrationhub/leat/internal/runner"
 )
 
 // Options say how the step is set up. The zero value is a step without configuration.
@@ -39,9 +40,10 @@ type Options struct {
 
 // Step is an open function.
 type Step struct {
-	step          *component.Step
 	process       component.Process
 	replyExpected bool
+	stop          func()
+	once          sync.Once
 
 	mu       sync.Mutex
 	snapshot json.RawMessage
@@ -62,27 +64,39 @@ func Open(t testing.TB, f component.Function, o Options) *Step {
 	if err != nil {
 		t.Fatalf("open function: %v", err)
 	}
+	t.Cleanup(s.Stop)
 	return s
 }
 
-// New opens f, or returns the error of f.
+// New opens f, or returns the error of f. The caller stops it.
 func New(f component.Function, o Options) (*Step, error) {
 	env := maps.Clone(o.Env)
-	step := &component.Step{
-		Flow: or(o.Flow, "test-flow"), ID: or(o.ID, "step_1"), Function: or(o.Function, "test"),
-		Config: json.RawMessage(or(o.Config, "{}")), Snapshot: json.RawMessage(o.Snapshot), Variables: o.Variables,
+	settings := runner.Settings{
+		Flow: or(o.Flow, "test-flow"), Step: or(o.ID, "step_1"), Function: or(o.Function, "test"),
 		Getenv: func(name string) string { return env[name] },
-		Logger: o.Logger,
 	}
-	if step.Logger == nil {
-		step.Logger = slog.New(slog.DiscardHandler)
+	info := runner.Info{Config: json.RawMessage(or(o.Config, "{}")), Snapshot: json.RawMessage(o.Snapshot), Variables: o.Variables}
+	logger := o.Logger
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
 	}
-	process, err := f(step)
+	// It's opened as the runner does it; only the process is called directly, with an output that records.
+	s := &Step{replyExpected: o.ReplyExpected, snapshot: info.Snapshot}
+	function := func(step *component.Step) (component.Process, error) {
+		var err error
+		s.process, err = f(step)
+		return s.process, err
+	}
+	var err error
+	_, s.stop, err = component.Opener(map[string]component.Function{settings.Function: function}, logger)(settings, info)
 	if err != nil {
 		return nil, err
 	}
-	return &Step{step: step, process: process, replyExpected: o.ReplyExpected, snapshot: step.Snapshot}, nil
+	return s, nil
 }
+
+// Stop does what the function registered with OnStop. Steps that were opened with Open are stopped when the test ends.
+func (s *Step) Stop() { s.once.Do(s.stop) }
 
 func or(s, other string) string {
 	if s == "" {

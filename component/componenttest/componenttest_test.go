@@ -78,6 +78,19 @@ func TestWhatCouldNotBeSentFailsHereToo(t *testing.T) {
 	}
 }
 
+func TestStopRunsWhatWasRegisteredOnce(t *testing.T) {
+	var stopped []int
+	f := func(step *component.Step) (component.Process, error) {
+		step.OnStop(func() { stopped = append(stopped, 1) })
+		step.OnStop(func() { stopped = append(stopped, 2) })
+		return func(context.Context, *component.Message, component.Output) error { return nil }, nil
+	}
+	t.Run("inner", func(t *testing.T) { componenttest.Open(t, f, componenttest.Options{}).Stop() })
+	if diff := cmp.Diff([]int{2, 1}, stopped); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
 func TestTheFirstReplyWins(t *testing.T) {
 	f := func(*component.Step) (component.Process, error) {
 		return func(_ context.Context, _ *component.Message, out component.Output) error {
