@@ -11,21 +11,21 @@ import (
 	amqp091 "github.com/rabbitmq/amqp091-go"
 )
 
-// inFlightMax bounds the messages of one publisher that wait for their confirm. It's also the room for returns: each message can be
-// returned once at most, so the library never waits for us to take a return.
+// inFlightMax bounds the messages of one publisher that the broker hasn't confirmed yet. There's twice the room for returns: each message
+// can be returned once at most, and returns are taken with each Send, so the library never waits for us to take one.
 const inFlightMax = 2048
 
 // Publisher publishes over one channel and knows what became of each message. It's safe for concurrent use. It ends with its connection.
 type Publisher struct {
 	channel *amqp091.Channel
-	slots   chan struct{} // one is taken per message in flight
 	closed  chan *amqp091.Error
 
 	returns chan amqp091.Return
 
-	mu       sync.Mutex          // guards what follows
-	returned map[string]struct{} // message ids that came back and whose confirm wasn't looked at yet
-	cause    error               // why the broker closed the channel
+	mu       sync.Mutex                      // guards what follows
+	pending  []*amqp091.DeferredConfirmation // not known to be confirmed, the oldest first
+	returned map[string]struct{}             // message ids that came back and whose confirm wasn't looked at yet
+	cause    error                           // why the broker closed the channel
 }
 
 // Publisher opens a channel in confirm mode.
@@ -39,11 +39,10 @@ func (c *Conn) Publisher() (*Publisher, error) {
 	}
 	p := &Publisher{
 		channel:  channel,
-		slots:    make(chan struct{}, inFlightMax),
 		closed:   channel.NotifyClose(make(chan *amqp091.Error, 1)),
 		returned: map[string]struct{}{},
 	}
-	p.returns = channel.NotifyReturn(make(chan amqp091.Return, inFlightMax))
+	p.returns = channel.NotifyReturn(make(chan amqp091.Return, 2*inFlightMax))
 	return p, nil
 }
 
@@ -57,10 +56,8 @@ type Confirm struct {
 // Send hands a message to the broker and returns without waiting for the answer, unless too many are waiting already. The error wraps
 // ErrUnavailable if nothing was sent.
 func (p *Publisher) Send(ctx context.Context, m Publishing) (Confirm, error) {
-	select {
-	case p.slots <- struct{}{}:
-	case <-ctx.Done():
-		return Confirm{}, fmt.Errorf("%w: too many messages wait for the broker: %w", ErrUnavailable, context.Cause(ctx))
+	if err := p.room(ctx); err != nil {
+		return Confirm{}, err
 	}
 	out := amqp091.Publishing{
 		Headers:         amqp091.Table(m.Headers),
@@ -74,13 +71,46 @@ func (p *Publisher) Send(ctx context.Context, m Publishing) (Confirm, error) {
 	}
 	confirm, err := p.channel.PublishWithDeferredConfirm(m.Exchange, m.Key, true, false, out)
 	if err != nil {
-		<-p.slots
 		if errors.Is(err, amqp091.ErrClosed) {
 			return Confirm{}, fmt.Errorf("%w: %w", ErrUnavailable, p.reason(err))
 		}
 		return Confirm{}, fmt.Errorf("publish: %w", err)
 	}
+	p.mu.Lock()
+	p.pending = append(p.pending, confirm)
+	p.mu.Unlock()
 	return Confirm{publisher: p, confirm: confirm, id: m.Headers.Text(message.HeaderMessageID)}, nil
+}
+
+// room waits until fewer than inFlightMax messages are unconfirmed.
+func (p *Publisher) room(ctx context.Context) error {
+	for {
+		p.mu.Lock()
+		p.takeReturns()
+		for len(p.pending) > 0 && isDone(p.pending[0]) {
+			p.pending = p.pending[1:]
+		}
+		if len(p.pending) < inFlightMax {
+			p.mu.Unlock()
+			return nil
+		}
+		oldest := p.pending[0]
+		p.mu.Unlock()
+		select {
+		case <-oldest.Done():
+		case <-ctx.Done():
+			return fmt.Errorf("%w: too many messages wait for its confirm: %w", ErrUnavailable, context.Cause(ctx))
+		}
+	}
+}
+
+func isDone(c *amqp091.DeferredConfirmation) bool {
+	select {
+	case <-c.Done():
+		return true
+	default:
+		return false
+	}
 }
 
 // Publish is Send and Wait.
@@ -100,11 +130,9 @@ func (c Confirm) Done() <-chan struct{} { return c.confirm.Done() }
 func (c Confirm) Wait(ctx context.Context) error {
 	select {
 	case <-c.confirm.Done():
-		<-c.publisher.slots
 	case <-ctx.Done():
-		go func() { // the slot is taken until the broker has answered; a channel's end answers too
+		go func() { // ends with the broker's answer, or the channel
 			<-c.confirm.Done()
-			<-c.publisher.slots
 			c.publisher.wasReturned(c.id)
 		}()
 		return fmt.Errorf("wait for the broker's confirm: %w", context.Cause(ctx))
@@ -126,21 +154,25 @@ func (c Confirm) Wait(ctx context.Context) error {
 func (p *Publisher) wasReturned(id string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.takeReturns()
+	_, found := p.returned[id]
+	delete(p.returned, id)
+	return found
+}
+
+// takeReturns notes which messages came back. p.mu is held.
+func (p *Publisher) takeReturns() {
 	for {
 		select {
 		case r, ok := <-p.returns:
 			if !ok {
-				return false
+				return
 			}
 			p.returned[message.Headers(r.Headers).Text(message.HeaderMessageID)] = struct{}{}
-			continue
 		default:
+			return
 		}
-		break
 	}
-	_, found := p.returned[id]
-	delete(p.returned, id)
-	return found
 }
 
 // reason returns why the channel was closed, if the broker said so, else err.
