@@ -157,12 +157,11 @@ func (c *checker) unreachable(g *graph, first int) {
 // cycles reports one way round for each set of nodes that lead to each other. All ways could be more than anyone can count.
 func (c *checker) cycles(g *graph) {
 	for _, set := range g.components() {
-		round := g.round(set)
-		if round == nil {
+		if len(set) == 1 {
 			continue
 		}
-		ids := make([]string, 0, len(round))
-		for _, i := range round {
+		var ids []string
+		for _, i := range g.round(set) {
 			ids = append(ids, c.flow.Spec.Nodes[i].ID)
 		}
 		// The connection that closes the cycle, as the author thinks of it: the last one back to the start.
@@ -231,7 +230,7 @@ func (t *tarjan) visit(i int) {
 	t.sets = append(t.sets, set)
 }
 
-// round is the shortest way from the first member of a set back to itself; nil if there's none.
+// round is the shortest way from the first member of a set of several back to itself.
 func (g *graph) round(set []int) []int {
 	start := set[0]
 	before := map[int]int{}
