@@ -36,6 +36,7 @@ package email
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -64,7 +65,10 @@ func Component() builtin.Component {
 func check(data json.RawMessage) []builtin.Problem { return builtin.Decode(data, new(Config)) }
 
 // New returns the function send, with now as its clock.
-func New(now func() time.Time) component.Function {
+func New(now func() time.Time) component.Function { return function(now, nil) }
+
+// function is New with what connections are encrypted with; nil for the system's roots.
+func function(now func() time.Time, encryption *tls.Config) component.Function {
 	return func(step *component.Step) (component.Process, error) {
 		if err := builtin.Error(check(step.Config)); err != nil {
 			return nil, err
@@ -77,7 +81,7 @@ func New(now func() time.Time) component.Function {
 		if err != nil {
 			return nil, err
 		}
-		settings.now = now
+		settings.now, settings.tls = now, encryption
 		way, name, err := openTransport(step, settings)
 		if err != nil {
 			return nil, err

@@ -2,6 +2,7 @@ package email_test
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"strings"
@@ -12,6 +13,8 @@ import (
 // smtpServer is a mail server of one page, which speaks what RFC 5321 section 4.5.1 asks of every server, and AUTH PLAIN.
 type smtpServer struct {
 	address string
+
+	tls *tls.Config // for STARTTLS; nil without
 
 	// reply answers a command line in the server's place if it returns something; "hang up" closes the connection.
 	reply func(line string) string
@@ -30,11 +33,22 @@ type received struct {
 
 func startSMTP(t *testing.T, reply func(line string) string) *smtpServer {
 	t.Helper()
+	s := &smtpServer{reply: reply}
+	s.start(t, nil)
+	return s
+}
+
+// start listens; with implicit, connections are encrypted from the first byte.
+func (s *smtpServer) start(t *testing.T, implicit *tls.Config) {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &smtpServer{address: listener.Addr().String(), reply: reply}
+	s.address = listener.Addr().String()
+	if implicit != nil {
+		listener = tls.NewListener(listener, implicit)
+	}
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	open := map[net.Conn]bool{}
@@ -62,7 +76,6 @@ func startSMTP(t *testing.T, reply func(line string) string) *smtpServer {
 		mu.Unlock()
 		wg.Wait()
 	})
-	return s
 }
 
 func (s *smtpServer) serve(conn net.Conn) {
@@ -95,7 +108,15 @@ func (s *smtpServer) serve(conn net.Conn) {
 		verb, rest, _ := strings.Cut(line, " ")
 		switch strings.ToUpper(verb) {
 		case "EHLO":
-			say("250-test\r\n250-8BITMIME\r\n250-AUTH PLAIN\r\n250 SMTPUTF8")
+			say("250-test")
+			if s.tls != nil {
+				say("250-STARTTLS")
+			}
+			say("250-8BITMIME\r\n250-AUTH PLAIN\r\n250 SMTPUTF8")
+		case "STARTTLS":
+			say("220 go on")
+			conn = tls.Server(conn, s.tls)
+			in = bufio.NewReader(conn)
 		case "AUTH":
 			say("235 welcome")
 		case "MAIL":

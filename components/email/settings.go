@@ -1,6 +1,7 @@
 package email
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	netmail "net/mail"
@@ -16,6 +17,7 @@ type settings struct {
 	from     netmail.Address
 	bytesMax int // of bodies and attachments together
 	now      func() time.Time
+	tls      *tls.Config // for mail servers
 }
 
 func readSettings(getenv func(string) string) (settings, error) {
@@ -53,7 +55,7 @@ func openTransport(step *component.Step, s settings) (way transport, name string
 		if address == "" {
 			continue
 		}
-		smtp, err := newSMTP(address, nil)
+		smtp, err := newSMTP(address, s.tls)
 		if err != nil {
 			return nil, "", fmt.Errorf("%s: %w", variable, err)
 		}

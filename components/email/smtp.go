@@ -120,6 +120,9 @@ func (t *smtpTransport) connect(ctx context.Context, msg *gomail.Msg) (*smtp.Cli
 		}
 	}
 	conn, err := t.client.DialToSMTPClientWithContext(ctx)
+	if errors.Is(err, gomail.ErrNoSupportedAuthDiscovered) {
+		err = fmt.Errorf("%w (unencrypted, a password is sent with starttls=never only)", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", t.client.ServerAddr(), err)
 	}

@@ -1,12 +1,16 @@
 package email_test
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
+	"fmt"
 	"io"
 	"mime"
 	"mime/multipart"
 	"mime/quotedprintable"
 	"net"
+	"net/http/httptest"
 	netmail "net/mail"
 	"slices"
 	"strings"
@@ -266,6 +270,53 @@ func TestARefusalAfterAnotherMailKeepsTheConnection(t *testing.T) {
 	}
 	if mails, connections, _ := server.got(); len(mails) != 2 || connections != 1 {
 		t.Errorf("got %d mails over %d connections, want 2 over 1", len(mails), connections)
+	}
+}
+
+func TestSMTPIsEncryptedAsTheAddressSays(t *testing.T) {
+	ca := httptest.NewTLSServer(nil) // for its certificate, which is one for 127.0.0.1
+	t.Cleanup(ca.Close)
+	trusted := &tls.Config{RootCAs: x509.NewCertPool()}
+	trusted.RootCAs.AddCert(ca.Certificate())
+	secret := &tls.Config{Certificates: ca.TLS.Certificates}
+
+	for name, test := range map[string]struct {
+		server   *smtpServer
+		implicit *tls.Config
+		trusted  *tls.Config
+		format   string
+		want     string // in the error
+	}{
+		"smtps":                             {implicit: secret, trusted: trusted, format: "smtps://u:s3cret@%s"},
+		"smtps with an unknown certificate": {implicit: secret, format: "smtps://u:s3cret@%s", want: "certificate"},
+		"STARTTLS is used if offered":       {server: &smtpServer{tls: secret}, trusted: trusted, format: "smtp://u:s3cret@%s"},
+		"STARTTLS with unknown certificate": {server: &smtpServer{tls: secret}, format: "smtp://u:s3cret@%s", want: "certificate"},
+		"STARTTLS that is required":         {server: &smtpServer{tls: secret}, trusted: trusted, format: "smtp://u:s3cret@%s?starttls=required"},
+		"and not offered":                   {format: "smtp://u:s3cret@%s?starttls=required", want: "does not support STARTTLS"},
+		"a password isn't sent in clear":    {format: "smtp://u:s3cret@%s", want: "starttls=never"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := test.server
+			if server == nil {
+				server = new(smtpServer)
+			}
+			server.start(t, test.implicit)
+			o := componenttest.Options{Env: map[string]string{"SMTP_URL": fmt.Sprintf(test.format, server.address)}}
+			got := componenttest.Open(t, email.Function(now, test.trusted), o).Process(t, message(`{"to":"a@example.com","textBody":"x"}`))
+			mails, _, commands := server.got()
+			if test.want == "" {
+				if got.Err != nil || len(mails) != 1 || !slices.Contains(commands, "AUTH PLAIN AHUAczNjcmV0") {
+					t.Errorf("got %v and %d mails after %q; want a mail after a login", got.Err, len(mails), commands)
+				}
+				return
+			}
+			if got.Err == nil || !strings.Contains(got.Err.Error(), test.want) || component.IsRebound(got.Err) {
+				t.Errorf("got %v; want a final error with %q", got.Err, test.want)
+			}
+			if len(mails) != 0 || strings.Contains(strings.Join(commands, "\n"), "AHUAczNjcmV0") {
+				t.Errorf("got %d mails after %q; want neither mail nor password", len(mails), commands)
+			}
+		})
 	}
 }
 
