@@ -1,9 +1,14 @@
 package router_test
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -60,4 +65,34 @@ func BenchmarkGET(b *testing.B) {
 		clear(w.header)
 		rt.ServeHTTP(w, r)
 	}
+}
+
+// The same through net/http and TCP, client included, at 32 connections: what's left of two cores is the broker's.
+func BenchmarkServer(b *testing.B) {
+	server := httptest.NewServer(newRouter(b, noBroker{}))
+	defer server.Close()
+	const text = `{"arg1": "val1", "arg2": "val2"}`
+	request := fmt.Appendf(nil, "POST /flow/secret HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\nAccept: */*\r\nContent-Type: application/json\r\n"+
+		"Content-Length: %d\r\n\r\n%s", len(text), text)
+	b.SetParallelism(max(1, 32/runtime.GOMAXPROCS(0)))
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		conn, err := net.Dial("tcp", server.Listener.Addr().String())
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		defer conn.Close()
+		answer := make([]byte, 4096)
+		for pb.Next() {
+			if _, err := conn.Write(request); err != nil {
+				b.Error(err)
+				return
+			}
+			if n, err := conn.Read(answer); err != nil || !bytes.HasPrefix(answer[:n], []byte("HTTP/1.1 200 ")) {
+				b.Errorf("got %s, %v", answer[:n], err)
+				return
+			}
+		}
+	})
 }
