@@ -1,0 +1,135 @@
+package broker
+
+import (
+	"errors"
+
+	"github.com/openintegrationhub/leat/internal/broker/core"
+	"github.com/openintegrationhub/leat/internal/broker/server"
+)
+
+// wake starts the goroutines that write and read. It never blocks.
+func (b *Broker) wake() {
+	select {
+	case b.commits <- struct{}{}:
+	default:
+	}
+	select {
+	case b.loads <- struct{}{}:
+	default:
+	}
+}
+
+// taken is what one virtual host gave to a commit.
+type taken struct {
+	space *server.Space
+	ops   []core.Op
+	batch uint64
+}
+
+// commit is the goroutine that writes: all that has come together while the last batch was being synced is the next one.
+func (b *Broker) commit() {
+	for {
+		select {
+		case <-b.commits:
+			b.commitAll()
+		case w := <-b.writes:
+			b.commitAll() // what it may refer to comes first
+			w.done <- b.commitOps(w.ops)
+		case <-b.stop:
+			b.commitAll()
+			return
+		}
+	}
+}
+
+// commitAll writes until nothing is left.
+func (b *Broker) commitAll() {
+	var all []taken
+	var lists [][]core.Op
+	for {
+		all, lists = all[:0], lists[:0]
+		for _, sp := range b.list() {
+			v := sp.VHost
+			v.Mu.Lock()
+			if v.Pending() {
+				ops, batch := v.Take()
+				all, lists = append(all, taken{sp, ops, batch}), append(lists, ops)
+			}
+			v.Mu.Unlock()
+		}
+		if len(all) == 0 {
+			return
+		}
+		err := b.commitOps(lists...)
+		if err != nil {
+			b.opts.Logger.Error("store can't be written", "err", err)
+		}
+		for _, t := range all {
+			t.space.Do(func(v *core.VHost) {
+				if err == nil {
+					v.Committed(t.batch, t.ops)
+				}
+				t.space.Notify(err)
+			})
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (b *Broker) commitOps(lists ...[]core.Op) error {
+	if b.store == nil {
+		return nil
+	}
+	return b.store.Commit(lists...)
+}
+
+// define writes definitions of the broker itself, and returns when they are on disk.
+func (b *Broker) define(ops ...core.Op) error {
+	w := write{ops: ops, done: make(chan error, 1)}
+	select {
+	case b.writes <- w:
+		return <-w.done
+	case <-b.stop:
+		return ErrClosed
+	}
+}
+
+// load is the goroutine that reads messages back into queues.
+func (b *Broker) load() {
+	for {
+		select {
+		case <-b.loads:
+		case <-b.stop:
+			return
+		}
+		for _, sp := range b.list() {
+			b.loadSpace(sp)
+		}
+	}
+}
+
+func (b *Broker) loadSpace(sp *server.Space) {
+	for {
+		sp.VHost.Mu.Lock()
+		loads := sp.VHost.TakeLoads()
+		sp.VHost.Mu.Unlock()
+		if len(loads) == 0 {
+			return
+		}
+		for _, l := range loads {
+			entries, more, err := b.store.Load(l)
+			sp.Do(func(v *core.VHost) {
+				if err == nil {
+					err = v.Loaded(l, entries, more)
+				}
+				sp.Notify(nil)
+			})
+			if err != nil {
+				b.opts.Logger.Error("messages can't be read: the store is damaged; stop, and restore the data folder from a backup",
+					"dir", b.opts.Dir, "vhost", sp.VHost.Name(), "err", errors.Unwrap(err))
+			}
+		}
+	}
+}

@@ -1,0 +1,198 @@
+package core
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/openintegrationhub/leat/internal/broker/wire"
+)
+
+// Values of x-overflow.
+const (
+	overflowDropHead         = "drop-head"
+	overflowRejectPublish    = "reject-publish"
+	overflowRejectPublishDLX = "reject-publish-dlx"
+)
+
+// settings are a queue's arguments as it uses them; -1 means without limit.
+type settings struct {
+	ttl           int64 // ms
+	expires       int64 // ms, 0 never
+	maxLength     int
+	maxBytes      int
+	overflow      string
+	dlx, dlk      string
+	hasDLX        bool
+	hasDLK        bool
+	maxPriority   int
+	deliveryLimit int
+	sac           bool
+	quorum        bool
+}
+
+// expireMax is the longest time in ms that RabbitMQ takes.
+const expireMax = 315360000000
+
+// parseSettings reads the x-arguments of queue.declare. name is used in errors.
+func parseSettings(args wire.Table, durable, exclusive bool, queue string) (s settings, err *Error) {
+	s = settings{ttl: -1, maxLength: -1, maxBytes: -1, deliveryLimit: -1, overflow: overflowDropHead}
+	for _, f := range args {
+		reason := s.set(f.Name, f.Value)
+		if reason != "" {
+			return s, Errorf(CodePreconditionFailed, "invalid arg '%s' for %s: %s", f.Name, queue, reason)
+		}
+	}
+	if s.hasDLK && !s.hasDLX {
+		return s, Errorf(CodePreconditionFailed, "invalid arg 'x-dead-letter-routing-key' for %s: routing_key_but_no_dlx_defined", queue)
+	}
+	if s.quorum && !durable {
+		return s, Errorf(CodePreconditionFailed, "invalid property 'non-durable' for %s", queue)
+	}
+	if s.quorum && exclusive {
+		return s, Errorf(CodePreconditionFailed, "invalid property 'exclusive-owner' for %s", queue)
+	}
+	return s, nil
+}
+
+// set takes one argument and says what is wrong with it, in RabbitMQ's terms.
+func (s *settings) set(name string, value any) (reason string) {
+	var n int64
+	switch name {
+	case "x-message-ttl":
+		s.ttl, reason = duration(value, 0)
+	case "x-expires":
+		s.expires, reason = duration(value, 1)
+	case "x-max-length":
+		n, reason = natural(value)
+		s.maxLength = int(n)
+	case "x-max-length-bytes":
+		n, reason = natural(value)
+		s.maxBytes = int(n)
+	case "x-delivery-limit":
+		n, reason = natural(value)
+		s.deliveryLimit = int(n)
+	case "x-max-priority":
+		n, reason = natural(value)
+		if reason == "" && n > 255 {
+			reason = fmt.Sprintf("{max_value_exceeded,%d}", n)
+		}
+		s.maxPriority = int(n)
+	case "x-overflow":
+		s.overflow, reason = oneOf(value, overflowDropHead, overflowRejectPublish, overflowRejectPublishDLX)
+	case "x-dead-letter-exchange":
+		s.dlx, reason = text(value)
+		s.hasDLX = true
+	case "x-dead-letter-routing-key":
+		s.dlk, reason = text(value)
+		s.hasDLK = true
+	case "x-single-active-consumer":
+		b, ok := value.(bool)
+		if !ok {
+			reason = "{unacceptable_type," + wire.TypeName(value) + "}"
+		}
+		s.sac = b
+	case "x-queue-type":
+		var kind string
+		kind, reason = oneOf(value, "classic", "quorum")
+		s.quorum = kind == "quorum"
+	case "x-queue-mode":
+		_, reason = oneOf(value, "default", "lazy")
+	}
+	return reason
+}
+
+func natural(v any) (int64, string) {
+	n, ok := wire.Integer(v)
+	switch {
+	case !ok:
+		return 0, "{unacceptable_type," + wire.TypeName(v) + "}"
+	case n < 0:
+		return 0, fmt.Sprintf("{value_negative,%d}", n)
+	}
+	return n, ""
+}
+
+func duration(v any, least int64) (int64, string) {
+	n, reason := natural(v)
+	switch {
+	case reason != "":
+		return 0, reason
+	case n < least:
+		return 0, "{value_zero,0}"
+	case n > expireMax:
+		return 0, fmt.Sprintf("{value_too_large,%d}", n)
+	}
+	return n, ""
+}
+
+func text(v any) (string, string) {
+	s, ok := v.(string)
+	if !ok {
+		return "", "{unacceptable_type," + wire.TypeName(v) + "}"
+	}
+	return s, ""
+}
+
+func oneOf(v any, allowed ...string) (string, string) {
+	s, ok := v.(string)
+	if !ok {
+		return "", "{unacceptable_type," + wire.TypeName(v) + "}"
+	}
+	for _, a := range allowed {
+		if s == a {
+			return s, ""
+		}
+	}
+	return "", fmt.Sprintf("{error,{invalid_value,<<%q>>}}", s)
+}
+
+// parseExpiration reads the expiration property: a whole number of ms as text.
+func parseExpiration(s string) (int64, *Error) {
+	n, err := strconv.ParseUint(s, 10, 64)
+	switch {
+	case err == nil && n <= expireMax:
+		return int64(n), nil
+	case err == nil:
+		return 0, Errorf(CodePreconditionFailed, "invalid expiration '%s': {value_too_large,%d}", s, n)
+	}
+	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
+		return 0, Errorf(CodePreconditionFailed, "invalid expiration '%s': {value_negative,%d}", s, n)
+	}
+	digits := 0
+	for digits < len(s) && s[digits] >= '0' && s[digits] <= '9' {
+		digits++
+	}
+	if digits > 0 && digits < len(s) {
+		return 0, Errorf(CodePreconditionFailed, "invalid expiration '%s': {leftover_string,%q}", s, s[digits:])
+	}
+	return 0, Errorf(CodePreconditionFailed, "invalid expiration '%s': no_integer", s)
+}
+
+// sameArgs compares the named arguments of a declaration with those in place. Integers are equal when their values are.
+func sameArgs(have, want wire.Table, object string, names ...string) *Error {
+	for _, name := range names {
+		old, hasOld := have.Get(name)
+		value, hasNew := want.Get(name)
+		if hasOld == hasNew && (!hasOld || equalValue(old, value)) {
+			continue
+		}
+		return Errorf(CodePreconditionFailed, "inequivalent arg '%s' for %s: received %s but current is %s",
+			name, object, describe(value, hasNew), describe(old, hasOld))
+	}
+	return nil
+}
+
+func describe(v any, there bool) string {
+	if !there {
+		return "none"
+	}
+	return fmt.Sprintf("the value '%v' of type '%s'", v, wire.TypeName(v))
+}
+
+// sameFlag compares one flag or name of a declaration.
+func sameFlag(name string, have, want any, object string) *Error {
+	if have == want {
+		return nil
+	}
+	return Errorf(CodePreconditionFailed, "inequivalent arg '%s' for %s: received '%v' but current is '%v'", name, object, want, have)
+}

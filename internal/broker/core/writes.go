@@ -1,0 +1,293 @@
+package core
+
+import (
+	"github.com/openintegrationhub/leat/internal/broker/wire"
+)
+
+// OpKind says what an Op does.
+type OpKind uint8
+
+// Kinds of facts for the store.
+const (
+	OpNone    OpKind = iota // withdrawn before it was taken
+	OpPut                   // entry with its message
+	OpRef                   // entry that points at a shared body
+	OpBody                  // shared body
+	OpDrop                  // remove one entry
+	OpDropAll               // remove a level's entries From up to, not with, Seq
+	OpFree                  // remove a shared body
+	OpMeta                  // what is in the store of one level, for the next start
+	OpGone                  // remove all of a queue
+	OpCount                 // delivery count of an entry
+	OpUncount               // forget the delivery count of an entry
+	OpDefine                // set definition Key to Value, or remove it when Value is nil
+)
+
+// Op is one fact for the store. All that one Take hands out belongs into one atomic batch, in this order.
+type Op struct {
+	Kind      OpKind
+	Level     uint8
+	Transient bool // OpPut: not to be kept over a start
+	Queue     uint64
+	Seq       uint64
+	From      uint64 // OpDropAll
+	Expires   int64  // OpPut, OpRef: ms since 1970, 0 never
+	Body      uint64 // OpRef, OpBody, OpFree: id of the shared body
+	Msg       *Message
+	Count     uint32 // OpCount
+	Meta      Meta
+	Key       string
+	Value     []byte
+}
+
+// Meta is what the store holds of one level of a queue.
+type Meta struct {
+	Count, Bytes uint64 // persistent entries, and the bytes of their bodies
+	Shared       bool   // some of them may point at shared bodies
+	Head         uint64 // no entry is below
+	Next         uint64 // every entry is below
+	Delivered    uint64 // entries below may have been delivered before
+}
+
+// writes is the list of facts not yet taken, and which batches are on their way.
+type writes struct {
+	ops       []Op
+	spare     []Op   // the array of the batch committed last
+	batch     uint64 // number of the batch being filled
+	committed uint64
+	metas     []*level // touched since the last Take
+	refs      refTable
+	defines   uint64 // how many definitions were written
+}
+
+// longAgo is the batch that entries read back from the store are said to belong to.
+const longAgo = 1
+
+// Batch is the number of the batch that facts written now belong to. It is on disk once Committed was called with it.
+func (v *VHost) Batch() uint64 { return v.batch }
+
+// Pending says whether there are facts to take.
+func (v *VHost) Pending() bool { return len(v.ops) > 0 || len(v.metas) > 0 }
+
+// CommittedBatch is the number of the last batch on disk.
+func (v *VHost) CommittedBatch() uint64 { return v.committed }
+
+// Take hands out the facts gathered so far and starts the next batch. Each batch must be passed to Committed, in order.
+// The messages in it stay as they are until then.
+func (v *VHost) Take() (ops []Op, batch uint64) {
+	for i := range v.ops {
+		op := &v.ops[i]
+		if op.Kind == OpBody {
+			v.decideShared(op)
+		}
+	}
+	for i := range v.ops {
+		if op := &v.ops[i]; op.Kind == OpRef && !op.Msg.shared {
+			op.Kind = OpPut
+		}
+	}
+	for _, lv := range v.metas {
+		lv.touched = false
+		if !lv.queue.deleted {
+			v.ops = append(v.ops, Op{Kind: OpMeta, Queue: lv.queue.id, Level: lv.number, Meta: lv.meta()})
+		}
+	}
+	v.metas = v.metas[:0]
+	ops, batch = v.ops, v.batch
+	v.ops, v.spare = v.spare[:0], nil
+	v.batch++
+	return ops, batch
+}
+
+// decideShared writes a body once when two entries or more are left that want it; a single one takes it along itself.
+func (v *VHost) decideShared(op *Op) {
+	m := op.Msg
+	if m.stored < 2 {
+		op.Kind, op.Msg = OpNone, nil
+		v.release(m)
+		return
+	}
+	m.shared = true
+	v.refs.set(m.id, m.stored)
+}
+
+// Committed says that a batch is on disk: confirms that waited for it go out, and its messages may be reused.
+func (v *VHost) Committed(batch uint64, ops []Op) {
+	v.committed = batch
+	for i := range ops {
+		if m := ops[i].Msg; m != nil {
+			v.release(m)
+		}
+		ops[i] = Op{}
+	}
+	if v.spare == nil && cap(ops) <= opsKeep {
+		v.spare = ops[:0]
+	}
+	waiting := v.waiting
+	v.waiting = v.waiting[:0]
+	for _, ch := range waiting {
+		ch.confirmWaits = false
+		ch.flushConfirms()
+		ch.awaitCommit()
+	}
+	v.startSweeps()
+	starved := v.starved
+	v.starved = nil
+	for _, lv := range starved {
+		v.fill(lv)
+	}
+}
+
+// opsKeep is the longest list of facts, in entries, whose array is used again.
+const opsKeep = 4096
+
+// keep writes an entry of q to the store; the entry learns where, so that it can be withdrawn.
+func (v *VHost) keep(lv *level, e *entry, transient bool) {
+	m := e.msg
+	op := Op{Kind: OpPut, Queue: lv.queue.id, Level: lv.number, Seq: e.seq, Expires: e.expires, Msg: m, Transient: transient}
+	if m.id != 0 && !transient {
+		op.Kind, op.Body = OpRef, m.id
+		lv.stored.Shared = true
+	}
+	m.refs++
+	e.batch, e.index = v.batch, uint32(len(v.ops))
+	v.ops = append(v.ops, op)
+	v.touchMeta(lv) // with the next sequence number: one that is in the store must not be given out again
+	if transient {
+		e.transient = true
+		return
+	}
+	m.stored++
+	m.waiting++
+	lv.stored.Count++
+	lv.stored.Bytes += uint64(m.BodyLen())
+}
+
+// share prepares m to be written once for several entries. Its place in the list is before them.
+func (v *VHost) share(m *Message) {
+	m.id = v.newID()
+	m.refs++
+	v.ops = append(v.ops, Op{Kind: OpBody, Body: m.id, Msg: m})
+}
+
+// forget takes an entry out of the store, or out of the list when it was not yet taken.
+func (v *VHost) forget(lv *level, e *entry) {
+	if e.batch == 0 {
+		return
+	}
+	m := e.msg
+	if !e.transient {
+		lv.stored.Count--
+		lv.stored.Bytes -= uint64(m.BodyLen())
+		v.touchMeta(lv)
+	}
+	if e.batch == v.batch {
+		op := &v.ops[e.index]
+		*op = Op{}
+		if !e.transient {
+			m.stored--
+		}
+		m.refs-- // the entry itself still holds it
+	} else {
+		if !lv.queue.deleted { // else OpGone has it
+			v.ops = append(v.ops, Op{Kind: OpDrop, Queue: lv.queue.id, Level: lv.number, Seq: e.seq})
+		}
+		if e.counted && !lv.queue.deleted {
+			v.ops = append(v.ops, Op{Kind: OpUncount, Queue: lv.queue.id, Level: lv.number, Seq: e.seq})
+		}
+		if m.shared && !e.transient && v.refs.drop(m.id) {
+			v.ops = append(v.ops, Op{Kind: OpFree, Body: m.id})
+		}
+	}
+	if !e.transient && e.batch > v.committed {
+		v.settled(m)
+	}
+	e.batch = 0
+}
+
+// settled counts an entry of m that no longer needs a commit; with the last one the publisher gets its confirm.
+func (v *VHost) settled(m *Message) {
+	if m.waiting--; m.waiting == 0 && m.publisher != nil {
+		m.publisher.confirmEarly(m.confirmID)
+		m.publisher = nil
+	}
+}
+
+func (v *VHost) touchMeta(lv *level) {
+	if !lv.touched {
+		lv.touched = true
+		v.metas = append(v.metas, lv)
+	}
+}
+
+// Defines counts the definitions written since the start; an answer that promises one must wait for the batch then being filled.
+func (v *VHost) Defines() uint64 { return v.defines }
+
+// define sets or, with a nil value, removes a definition.
+func (v *VHost) define(key string, value wire.Table, remove bool) {
+	if !v.durable {
+		return
+	}
+	v.defines++
+	op := Op{Kind: OpDefine, Key: key}
+	if !remove {
+		op.Value = wire.AppendTable(nil, value)
+	}
+	v.ops = append(v.ops, op)
+}
+
+// refTable counts the entries that point at shared bodies, two bytes and a bit each: bodies get consecutive ids, so blocks of counters do.
+type refTable struct {
+	blocks map[uint64]*refBlock
+}
+
+const refBlockBits = 8
+
+type refBlock struct {
+	count [1 << refBlockBits]uint32
+	live  int
+}
+
+func (r *refTable) set(id uint64, n int) {
+	b := r.blocks[id>>refBlockBits]
+	if b == nil {
+		if r.blocks == nil {
+			r.blocks = map[uint64]*refBlock{}
+		}
+		b = new(refBlock)
+		r.blocks[id>>refBlockBits] = b
+	}
+	at := &b.count[id&(1<<refBlockBits-1)]
+	if *at == 0 && n > 0 {
+		b.live++
+	}
+	*at = uint32(n)
+}
+
+// add counts one more entry of id.
+func (r *refTable) add(id uint64) {
+	n := 0
+	if b := r.blocks[id>>refBlockBits]; b != nil {
+		n = int(b.count[id&(1<<refBlockBits-1)])
+	}
+	r.set(id, n+1)
+}
+
+// drop counts one entry less, and says whether it was the last.
+func (r *refTable) drop(id uint64) bool {
+	b := r.blocks[id>>refBlockBits]
+	if b == nil {
+		return false
+	}
+	at := &b.count[id&(1<<refBlockBits-1)]
+	if *at == 0 {
+		return false
+	}
+	if *at--; *at > 0 {
+		return false
+	}
+	if b.live--; b.live == 0 {
+		delete(r.blocks, id>>refBlockBits)
+	}
+	return true
+}
