@@ -1,0 +1,44 @@
+package jsonata
+
+// Check lists what is wrong with an expression without evaluating it: a syntax error, or else every call of an unknown
+// function (T1006), every call that lacks its $ (T1005), every variable that nothing binds (U2001) and every call of a
+// built-in function with more arguments than it takes (T0410). Options say which functions and variables there are.
+func Check(expr string, opts ...Option) []*Error {
+	var list []*Error
+	_, _, err := compileExpr(expr, opts, func(e *Error) { list = append(list, e.finish(expr)) })
+	if err != nil {
+		return []*Error{err}
+	}
+	return list
+}
+
+// checkCall reports a call that can't succeed.
+func (c *compiler) checkCall(cn *callNode, n *ast) {
+	if c.report == nil {
+		return
+	}
+	at := n.lhs
+	if at.kind == aPath {
+		at = at.list[0]
+	}
+	fail := func(code, token string) {
+		c.report(&Error{Code: code, Token: token, named: true, Position: at.pos, start: at.start})
+	}
+	if cn.path != "" && len(n.lhs.list) == 1 {
+		if _, ok := c.lib[cn.path]; ok {
+			fail("T1005", cn.path)
+			return
+		}
+		if _, ok := c.vars[cn.path]; ok {
+			fail("T1005", cn.path)
+		}
+		return
+	}
+	given := len(n.list)
+	if cn.context != nil {
+		given++
+	}
+	if f := cn.static; f != nil && f.sig != nil && f.sig.simple && given > len(f.sig.params) {
+		fail("T0410", cn.name)
+	}
+}

@@ -1,0 +1,394 @@
+package picture
+
+import (
+	"math"
+	"strings"
+	"time"
+)
+
+// names says how a component is written as a name.
+type names uint8
+
+const (
+	numeric names = iota
+	lowerNames
+	upperNames
+	titleNames
+)
+
+// component is a part of a date-time picture: literal text or a marker such as [Y0001].
+type component struct {
+	literal  string
+	letter   string // of the marker; empty for literal text
+	names    names
+	second   byte // presentation modifier t, o, a or c
+	integer  *integerFormat
+	maxWidth int // 0 if none
+	digits   int // of the year: how many count; -1 all
+}
+
+var defaultPresentation = map[string]string{"Y": "1", "M": "1", "D": "1", "d": "1", "F": "n", "W": "1", "w": "1", "X": "1", "x": "1",
+	"H": "1", "h": "1", "P": "n", "m": "01", "s": "01", "f": "1", "Z": "01:01", "z": "01:01", "C": "n", "E": "n"}
+
+const integerComponents = "YMDdFWwXxHhmsf"
+
+var months = strings.Fields("January February March April May June July August September October November December")
+
+var weekdays = strings.Fields("- Monday Tuesday Wednesday Thursday Friday Saturday Sunday")
+
+// analyseDateTime cuts a picture into its parts.
+func analyseDateTime(picture string) ([]*component, error) {
+	var parts []*component
+	literal := func(s string) {
+		if s != "" {
+			parts = append(parts, &component{literal: strings.ReplaceAll(s, "]]", "]")})
+		}
+	}
+	for picture != "" {
+		at := strings.IndexByte(picture, '[')
+		if at < 0 {
+			break
+		}
+		literal(picture[:at])
+		picture = picture[at:]
+		if strings.HasPrefix(picture, "[[") {
+			literal("[")
+			picture = picture[2:]
+			continue
+		}
+		end := strings.IndexByte(picture, ']')
+		if end < 0 {
+			return nil, &Error{Code: "D3135"}
+		}
+		var previous *component
+		if len(parts) > 0 {
+			previous = parts[len(parts)-1]
+		}
+		c, err := analyseMarker(strings.Join(strings.Fields(picture[1:end]), ""), previous)
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, c)
+		picture = picture[end+1:]
+	}
+	literal(picture)
+	return parts, nil
+}
+
+func analyseMarker(marker string, previous *component) (*component, error) {
+	c := &component{digits: -1}
+	rest := ""
+	if marker != "" {
+		_, size := firstRune(marker)
+		c.letter, rest = marker[:size], marker[size:]
+	}
+	minWidth := -1
+	if comma := strings.LastIndexByte(rest, ','); comma >= 0 {
+		low, high, ranged := strings.Cut(rest[comma+1:], "-")
+		minWidth = width(low)
+		if ranged {
+			c.maxWidth = max(0, width(high))
+		}
+		rest = rest[:comma]
+	}
+	first := rest
+	if len(rest) > 1 && strings.IndexByte("atco", rest[len(rest)-1]) >= 0 {
+		c.second = rest[len(rest)-1]
+		first = rest[:len(rest)-1]
+	}
+	if rest == "" {
+		var ok bool
+		if first, ok = defaultPresentation[c.letter]; !ok {
+			return nil, &Error{Code: "D3132", Value: c.letter}
+		}
+	}
+	switch {
+	case strings.HasPrefix(first, "n"):
+		c.names = lowerNames
+	case strings.HasPrefix(first, "Nn"):
+		c.names = titleNames
+	case strings.HasPrefix(first, "N"):
+		c.names = upperNames
+	case c.letter != "" && strings.Contains(integerComponents, c.letter):
+		return c, c.analyseInteger(first, minWidth, previous)
+	}
+	if c.letter == "Z" || c.letter == "z" {
+		var err error
+		c.integer, err = analyseInteger(first)
+		return c, err
+	}
+	return c, nil
+}
+
+func firstRune(s string) (rune, int) {
+	for i, r := range s {
+		if i > 0 {
+			return r, i
+		}
+	}
+	return 0, len(s)
+}
+
+func width(s string) int {
+	if s == "" || s == "*" {
+		return -1
+	}
+	w := leadingInteger(s)
+	if math.IsNaN(w) {
+		return -1
+	}
+	return int(min(w, 1000))
+}
+
+func (c *component) analyseInteger(pattern string, minWidth int, previous *component) error {
+	if c.second != 0 {
+		pattern += ";" + string(c.second)
+	}
+	f, err := analyseInteger(pattern)
+	if err != nil {
+		return err
+	}
+	c.integer = f
+	f.mandatory = max(f.mandatory, minWidth)
+	if c.letter == "Y" {
+		if c.maxWidth > 0 {
+			c.digits = c.maxWidth
+			f.mandatory = c.digits
+		} else if w := f.mandatory + f.optional; w >= 2 {
+			c.digits = w
+		}
+	}
+	// Digits that follow digits: how many belong to the first must be fixed.
+	if previous != nil && previous.integer != nil {
+		previous.integer.parseWidth = previous.integer.mandatory
+	}
+	return nil
+}
+
+// ISO is the picture of the default format.
+const ISO = "[Y0001]-[M01]-[D01]T[H01]:[m01]:[s01].[f001][Z01:01t]"
+
+// FormatDateTime formats milliseconds since 1970, as fn:format-dateTime. The zone is an offset such as +0100; empty is UTC.
+func FormatDateTime(millis float64, picture, zone string) (string, error) {
+	hours, minutes := 0.0, 0.0
+	if zone != "" {
+		offset := leadingInteger(zone)
+		hours, minutes = math.Floor(offset/100), math.Mod(offset, 100)
+	}
+	parts, err := analyseDateTime(picture)
+	if err != nil {
+		return "", err
+	}
+	d := dateOf(millis + (60*hours+minutes)*60*1000)
+	d.hours, d.minutes = hours, minutes
+	var b strings.Builder
+	for _, c := range parts {
+		s := c.literal
+		if c.letter != "" {
+			if s, err = d.format(c); err != nil {
+				return "", err
+			}
+		}
+		b.WriteString(s)
+	}
+	return b.String(), nil
+}
+
+// date is a moment with the offset it is shown in.
+type date struct {
+	t              time.Time
+	valid          bool
+	hours, minutes float64
+}
+
+// farthest is the range of dates, in milliseconds (ECMA-262 21.4.1.1).
+const farthest = 8.64e15
+
+func dateOf(millis float64) *date {
+	if math.IsNaN(millis) || math.Abs(millis) > farthest {
+		return &date{}
+	}
+	return &date{t: time.UnixMilli(int64(millis)).UTC(), valid: true}
+}
+
+func (d *date) format(c *component) (string, error) {
+	switch c.letter {
+	case "P":
+		s := "am"
+		if d.valid && d.t.Hour() >= 12 {
+			s = "pm"
+		}
+		if c.names == upperNames {
+			s = strings.ToUpper(s)
+		}
+		return s, nil
+	case "C", "E":
+		return "ISO", nil
+	case "Z", "z":
+		return d.zone(c)
+	case "f":
+		if c.integer == nil {
+			return "", &Error{Code: "D3133", Value: c.letter}
+		}
+		return c.integer.format(d.part("f"))
+	}
+	if !strings.Contains(integerComponents, c.letter) {
+		return "", &Error{Code: "D3132", Value: c.letter}
+	}
+	v := d.part(c.letter)
+	if c.letter == "Y" && c.digits >= 0 {
+		v = math.Mod(v, math.Pow(10, float64(c.digits)))
+	}
+	if c.names == numeric {
+		return c.integer.format(v)
+	}
+	return c.name(v)
+}
+
+func (c *component) name(v float64) (string, error) {
+	var s string
+	switch {
+	case (c.letter == "M" || c.letter == "x") && v >= 1:
+		s = months[int(v)-1]
+	case c.letter == "F" && v >= 1:
+		s = weekdays[int(v)]
+	default:
+		return "", &Error{Code: "D3133", Value: c.letter}
+	}
+	switch c.names {
+	case upperNames:
+		s = strings.ToUpper(s)
+	case lowerNames:
+		s = strings.ToLower(s)
+	}
+	if c.maxWidth > 0 && len(s) > c.maxWidth {
+		s = s[:c.maxWidth]
+	}
+	return s, nil
+}
+
+func (d *date) zone(c *component) (string, error) {
+	offset := d.hours*100 + d.minutes
+	f := c.integer
+	if f == nil {
+		return "", &Error{Code: "D3134"}
+	}
+	var s string
+	var err error
+	switch {
+	case f.regular > 0:
+		s, err = f.format(offset)
+	case f.mandatory == 1 || f.mandatory == 2:
+		if s, err = f.format(d.hours); err == nil && d.minutes != 0 {
+			var m string
+			m, err = FormatInteger(d.minutes, "00")
+			s += ":" + m
+		}
+	case f.mandatory == 3 || f.mandatory == 4:
+		s, err = f.format(offset)
+	default:
+		return "", &Error{Code: "D3134", Value: float64(f.mandatory)}
+	}
+	if err != nil {
+		return "", err
+	}
+	if offset >= 0 {
+		s = "+" + s
+	}
+	if c.letter == "z" {
+		s = "GMT" + s
+	}
+	if offset == 0 && c.second == 't' {
+		s = "Z"
+	}
+	return s, nil
+}
+
+const (
+	dayMillis  = 24 * 60 * 60 * 1000
+	weekMillis = 7 * dayMillis
+)
+
+// part is one number of the date; days of the week count from Monday, 1.
+func (d *date) part(letter string) float64 {
+	if !d.valid {
+		return math.NaN()
+	}
+	t := d.t
+	year, month := t.Year(), int(t.Month())
+	switch letter {
+	case "Y":
+		return float64(year)
+	case "M":
+		return float64(month)
+	case "D":
+		return float64(t.Day())
+	case "d":
+		return float64(t.YearDay())
+	case "F":
+		return float64((int(t.Weekday())+6)%7 + 1)
+	case "W":
+		return week(t, firstWeek(year-1, 1), firstWeek(year, 1), firstWeek(year+1, 1), 52)
+	case "w":
+		return week(t, firstWeek(year, month-1), firstWeek(year, month), firstWeek(year, month+1), 4)
+	case "X":
+		return float64(year + shift(t, firstWeek(year, 1), firstWeek(year+1, 1)))
+	case "x":
+		m := month + shift(t, firstWeek(year, month), firstWeek(year, month+1))
+		return float64((m+11)%12 + 1)
+	case "H":
+		return float64(t.Hour())
+	case "h":
+		return float64((t.Hour()+11)%12 + 1)
+	case "P":
+		return float64(t.Hour() / 12)
+	case "m":
+		return float64(t.Minute())
+	case "s":
+		return float64(t.Second())
+	case "f":
+		return float64(t.Nanosecond() / 1e6)
+	}
+	return math.NaN()
+}
+
+// firstWeek is the Monday of the week that has the first Thursday of a year or month (ISO 8601), in milliseconds.
+func firstWeek(year, month int) int64 {
+	first := time.Date(year, time.Month(month), 1, 0, 0, 0, 0, time.UTC)
+	day := int64((int(first.Weekday())+6)%7 + 1)
+	if day > 4 {
+		return first.UnixMilli() + (8-day)*dayMillis
+	}
+	return first.UnixMilli() - (day-1)*dayMillis
+}
+
+// week counts weeks from the start of the period, or of the one before or after where the day belongs to that.
+func week(t time.Time, before, start, after int64, most int64) float64 {
+	today := time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC).UnixMilli()
+	n := floorDiv(today-start, weekMillis) + 1
+	if n > most && today >= after {
+		n = 1
+	}
+	if today < start {
+		n = floorDiv(today-before, weekMillis) + 1
+	}
+	return float64(n)
+}
+
+func floorDiv(a, b int64) int64 {
+	q := a / b
+	if a%b < 0 {
+		q--
+	}
+	return q
+}
+
+func shift(t time.Time, start, end int64) int {
+	switch now := t.UnixMilli(); {
+	case now < start:
+		return -1
+	case now >= end:
+		return 1
+	}
+	return 0
+}
