@@ -11,6 +11,7 @@ import (
 type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  prometheus.Histogram
+	replies  *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer, working func() float64) (*metrics, error) {
@@ -24,6 +25,10 @@ func newMetrics(r prometheus.Registerer, working func() float64) (*metrics, erro
 			Help:    "Time from the request's headers to its 200, the broker's confirm included.",
 			Buckets: []float64{.0005, .001, .002, .004, .008, .016, .032, .064, .128, .256, .512, 1, 2, 4, 8},
 		}),
+		replies: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "leat_router_replies_total",
+			Help: "Replies of flows by fate: delivered, or dropped because it wasn't the first or nobody waits for it any more.",
+		}, []string{"fate"}),
 	}
 	inFlight := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "leat_router_requests_in_flight",
@@ -32,7 +37,7 @@ func newMetrics(r prometheus.Registerer, working func() float64) (*metrics, erro
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, inFlight} {
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.replies, inFlight} {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("register router metrics: %w", err)
 		}

@@ -34,22 +34,32 @@ func TestRequestsAreCountedByFlowAndCode(t *testing.T) {
 // requests returns the counters above zero by "flow code".
 func requests(t *testing.T, reg *prometheus.Registry) map[string]float64 {
 	t.Helper()
+	return counters(t, reg, "leat_router_requests_total", "flow", "code")
+}
+
+// counters returns the counters of a name that are above zero, by the values of some labels.
+func counters(t *testing.T, reg *prometheus.Registry, name string, by ...string) map[string]float64 {
+	t.Helper()
 	families, err := reg.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := map[string]float64{}
 	for _, f := range families {
-		if f.GetName() != "leat_router_requests_total" {
+		if f.GetName() != name {
 			continue
 		}
 		for _, m := range f.GetMetric() {
-			labels := map[string]string{}
-			for _, l := range m.GetLabel() {
-				labels[l.GetName()] = l.GetValue()
+			var values []string
+			for _, label := range by {
+				for _, l := range m.GetLabel() {
+					if l.GetName() == label {
+						values = append(values, l.GetValue())
+					}
+				}
 			}
 			if n := m.GetCounter().GetValue(); n > 0 {
-				got[strings.Join([]string{labels["flow"], labels["code"]}, " ")] = n
+				got[strings.Join(values, " ")] += n
 			}
 		}
 	}

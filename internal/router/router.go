@@ -7,6 +7,7 @@ package router
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -42,11 +43,19 @@ type Options struct {
 	HeaderBytesMax int           // names and values of all headers, and the address, each; default 32 KiB
 	RequestsMax    int           // requests being worked on at a time, more get a 503; default 4096
 	Timeout        time.Duration // until the broker's confirm; default 10 s
+
+	// Replies says that the caller feeds Reply, so that flows can answer requests: those with plan.Entry's HTTPReply always, others when
+	// the client sends "Prefer: wait=SECONDS". Without it every request is answered once its message is accepted.
+	Replies      bool
+	ReplyTimeout time.Duration // longest wait for a reply; default 30 s
+	ReplyStacks  bool          // errors of steps are answered with their stacks, for development
+	Instance     string        // name of this router among several, of letters, digits and dashes; default random
 }
 
 // DefaultOptions returns what an empty Options means. Publisher and Logger remain to be set.
 func DefaultOptions() Options {
-	return Options{BodyBytesMax: 1 << 20, HeaderBytesMax: 32 << 10, RequestsMax: 4096, Timeout: 10 * time.Second}
+	return Options{BodyBytesMax: 1 << 20, HeaderBytesMax: 32 << 10, RequestsMax: 4096, Timeout: 10 * time.Second, ReplyTimeout: 30 * time.Second,
+		Instance: strings.ToLower(rand.Text())}
 }
 
 // bodyBytesLimit leaves room for a request's headers within the limit of an encoded message. A form grows when it becomes JSON, and
@@ -75,7 +84,17 @@ func (o *Options) validate() error {
 	if o.Timeout == 0 {
 		o.Timeout = d.Timeout
 	}
+	if o.ReplyTimeout == 0 {
+		o.ReplyTimeout = d.ReplyTimeout
+	}
+	if o.Instance == "" {
+		o.Instance = d.Instance
+	}
 	switch {
+	case len(o.Instance) > 64 || strings.Trim(o.Instance, instanceChars) != "":
+		return fmt.Errorf("router options: Instance: %q isn't of at most 64 letters, digits and dashes", o.Instance)
+	case o.ReplyTimeout < 0:
+		return fmt.Errorf("router options: ReplyTimeout: %v is negative", o.ReplyTimeout)
 	case o.Timeout < 0:
 		return fmt.Errorf("router options: Timeout: %v is negative", o.Timeout)
 	case o.Publisher == nil:
@@ -86,6 +105,8 @@ func (o *Options) validate() error {
 	return nil
 }
 
+const instanceChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
+
 // Router is an http.Handler for /flow/FLOW, and /flow/FLOW.NAMESPACE where two namespaces have a flow of that name. More path after it
 // reaches the flow as additionalUrlPath. It's safe for concurrent use.
 type Router struct {
@@ -94,6 +115,7 @@ type Router struct {
 	table   atomic.Pointer[table]
 	working atomic.Int64
 	buffers sync.Pool // of *buffers
+	replies *replies
 }
 
 var _ http.Handler = (*Router)(nil)
@@ -103,7 +125,7 @@ func New(opts Options) (*Router, error) {
 	if err := opts.validate(); err != nil {
 		return nil, err
 	}
-	rt := &Router{opts: opts, buffers: sync.Pool{New: func() any { return new(buffers) }}}
+	rt := &Router{opts: opts, buffers: sync.Pool{New: func() any { return new(buffers) }}, replies: newReplies(opts.Instance)}
 	m, err := newMetrics(opts.Registerer, func() float64 { return float64(rt.working.Load()) })
 	if err != nil {
 		return nil, err
@@ -133,7 +155,15 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		rt.serveOther(w, r, t, id)
 		return
 	}
-	execution, err := rt.accept(r, t, id, extra)
+	if t == nil {
+		rt.refuse(w, nil, unknown(id))
+		return
+	}
+	if wait := rt.waitFor(r, t); wait > 0 {
+		rt.serveReply(w, r, t, extra, wait)
+		return
+	}
+	execution, err := rt.accept(r, t, extra, "")
 	if err != nil {
 		rt.refuse(w, t, rt.failureOf(r, err))
 		return
@@ -147,11 +177,30 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rt.metrics.seconds.Observe(time.Since(begin).Seconds())
 }
 
-// accept makes a message of the request and hands it to the broker. It returns the id of the execution that begins.
-func (rt *Router) accept(r *http.Request, t *target, id, extra string) (string, error) {
-	if t == nil {
-		return "", unknown(id)
+// serveReply answers a request with what its flow says.
+func (rt *Router) serveReply(w http.ResponseWriter, r *http.Request, t *target, extra string, wait time.Duration) {
+	key, first := rt.replies.expect()
+	defer rt.replies.forget(key)
+	execution, err := rt.accept(r, t, extra, key)
+	if err != nil {
+		rt.refuse(w, t, rt.failureOf(r, err))
+		return
 	}
+	h := w.Header()
+	h[executionHeader] = []string{execution}
+	res, err := rt.await(r, t, first, wait)
+	if err != nil {
+		rt.refuse(w, t, rt.failureOf(r, err))
+		return
+	}
+	h["Cache-Control"] = noStore
+	res.write(w)
+	rt.metrics.count(t, res.status)
+}
+
+// accept makes a message of the request and hands it to the broker. It returns the id of the execution that begins. ReplyTo is the routing
+// key of a reply, "" for none.
+func (rt *Router) accept(r *http.Request, t *target, extra, replyTo string) (string, error) {
 	if t.refuse != nil {
 		return "", t.refuse
 	}
@@ -160,6 +209,9 @@ func (rt *Router) accept(r *http.Request, t *target, id, extra string) (string, 
 	p, err := rt.publishing(r, t, extra, buf)
 	if err != nil {
 		return "", err
+	}
+	if replyTo != "" {
+		p.Headers[message.HeaderReplyTo] = replyTo
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), rt.opts.Timeout)
 	defer cancel()
@@ -205,7 +257,7 @@ func (rt *Router) failureOf(r *http.Request, err error) *failure {
 			retry: true}
 	case errors.As(err, &tooLarge): // a limit set outside, for instance by http.MaxBytesHandler
 		return &failure{status: http.StatusRequestEntityTooLarge, text: "body: more than the limit of " + fmt.Sprint(tooLarge.Limit) + " bytes"}
-	case r.Context().Err() != nil:
+	case errors.Is(r.Context().Err(), context.Canceled):
 		return &failure{status: statusClientGone, text: "the client has gone"}
 	case errors.Is(err, context.DeadlineExceeded):
 		return &failure{status: http.StatusGatewayTimeout, text: "no confirm from the message broker within " + rt.opts.Timeout.String() +
