@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"maps"
@@ -66,7 +68,8 @@ type User struct {
 	Tags        []string
 	Permissions map[string]Permissions                 // by virtual host
 	Topics      map[string]map[string]TopicPermissions // by virtual host and exchange
-	HasPassword bool
+	// PasswordHash is base64 of salt and SHA-256(salt + password), as RabbitMQ has it; "" can't log in.
+	PasswordHash string
 }
 
 // Users lists all accounts by name.
@@ -78,7 +81,7 @@ func (b *Broker) Users() []User {
 	for _, name := range slices.Sorted(maps.Keys(a.users)) {
 		u := a.users[name]
 		out := User{
-			Name: name, Tags: slices.Clone(u.tags), HasPassword: len(u.hash) > 0,
+			Name: name, Tags: slices.Clone(u.tags), PasswordHash: base64.StdEncoding.EncodeToString(slices.Concat(u.salt, u.hash)),
 			Permissions: map[string]Permissions{}, Topics: map[string]map[string]TopicPermissions{},
 		}
 		for vhost, g := range u.vhosts {
@@ -102,11 +105,30 @@ func (b *Broker) CheckPassword(user, password string, local bool) error {
 
 // PutUser makes an account or changes its password and tags; permissions stay. An account without a password can't log in.
 func (b *Broker) PutUser(name, password string, tags ...string) error {
-	if len(name) == 0 || len(name) > wire.ShortstrMax {
-		return fmt.Errorf("put user %q: the name must have 1 to 255 bytes", name)
+	return b.putUser(newAccount(name, password, tags))
+}
+
+// PutUserHash is PutUser with the password as User.PasswordHash has it.
+func (b *Broker) PutUserHash(name, passwordHash string, tags ...string) error {
+	raw, err := base64.StdEncoding.DecodeString(passwordHash)
+	switch {
+	case err != nil:
+		return fmt.Errorf("put user %q: password hash: %w", name, err)
+	case len(raw) > 0 && len(raw) < sha256.Size:
+		return fmt.Errorf("put user %q: password hash: shorter than %d bytes", name, sha256.Size)
 	}
-	u := newAccount(name, password, tags)
-	a := b.users
+	u := newAccount(name, "", tags)
+	if len(raw) > 0 {
+		u.salt, u.hash = raw[:len(raw)-sha256.Size], raw[len(raw)-sha256.Size:]
+	}
+	return b.putUser(u)
+}
+
+func (b *Broker) putUser(u *account) error {
+	if len(u.name) == 0 || len(u.name) > wire.ShortstrMax {
+		return fmt.Errorf("put user %q: the name must have 1 to 255 bytes", u.name)
+	}
+	name, a := u.name, b.users
 	a.mu.Lock()
 	if old := a.users[name]; old != nil {
 		u.vhosts = old.vhosts

@@ -92,7 +92,7 @@ func (a *accounts) login(user, password string, local bool) error {
 func newAccount(name, password string, tags []string) *account {
 	u := &account{name: name, tags: tags, vhosts: map[string]*grants{}}
 	if password != "" {
-		u.salt = make([]byte, 16)
+		u.salt = make([]byte, 4) // as RabbitMQ's, so that its definitions fit
 		_, _ = rand.Read(u.salt)
 		u.hash = hashOf(u.salt, password)
 	}

@@ -2,7 +2,10 @@ package core
 
 import (
 	"fmt"
+	"reflect"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/openintegrationhub/leat/internal/broker/wire"
 )
@@ -38,6 +41,9 @@ func parseSettings(args wire.Table, durable, exclusive bool, queue string) (s se
 	s = settings{ttl: -1, maxLength: -1, maxBytes: -1, deliveryLimit: -1, overflow: overflowDropHead}
 	for _, f := range args {
 		reason := s.set(f.Name, f.Value)
+		if kind, wrong := strings.CutPrefix(reason, wrongType); wrong {
+			return s, Errorf(CodePreconditionFailed, "invalid type '%s' for arg '%s' in %s", kind, f.Name, queue)
+		}
 		if reason != "" {
 			return s, Errorf(CodePreconditionFailed, "invalid arg '%s' for %s: %s", f.Name, queue, reason)
 		}
@@ -78,7 +84,10 @@ func (s *settings) set(name string, value any) (reason string) {
 		}
 		s.maxPriority = int(n)
 	case "x-overflow":
-		s.overflow, reason = oneOf(value, overflowDropHead, overflowRejectPublish, overflowRejectPublishDLX)
+		s.overflow, reason = text(value)
+		if reason == "" && !slices.Contains([]string{overflowDropHead, overflowRejectPublish, overflowRejectPublishDLX}, s.overflow) {
+			reason = "invalid_overflow"
+		}
 	case "x-dead-letter-exchange":
 		s.dlx, reason = text(value)
 		s.hasDLX = true
@@ -92,20 +101,28 @@ func (s *settings) set(name string, value any) (reason string) {
 		}
 		s.sac = b
 	case "x-queue-type":
-		var kind string
-		kind, reason = oneOf(value, "classic", "quorum")
+		kind, isText := value.(string)
+		if !isText || kind != "classic" && kind != "quorum" {
+			reason = fmt.Sprintf("\"unsupported queue type '%v'\"", value)
+		}
 		s.quorum = kind == "quorum"
 	case "x-queue-mode":
-		_, reason = oneOf(value, "default", "lazy")
+		mode, isText := value.(string)
+		if !isText || mode != "default" && mode != "lazy" {
+			reason = "invalid_queue_mode"
+		}
 	}
 	return reason
 }
+
+// wrongType marks reasons that RabbitMQ words in another way; the type's name follows.
+const wrongType = "type "
 
 func natural(v any) (int64, string) {
 	n, ok := wire.Integer(v)
 	switch {
 	case !ok:
-		return 0, "{unacceptable_type," + wire.TypeName(v) + "}"
+		return 0, fmt.Sprintf("\"expected integer, got %s\"", wire.TypeName(v))
 	case n < 0:
 		return 0, fmt.Sprintf("{value_negative,%d}", n)
 	}
@@ -128,22 +145,9 @@ func duration(v any, least int64) (int64, string) {
 func text(v any) (string, string) {
 	s, ok := v.(string)
 	if !ok {
-		return "", "{unacceptable_type," + wire.TypeName(v) + "}"
+		return "", wrongType + wire.TypeName(v)
 	}
 	return s, ""
-}
-
-func oneOf(v any, allowed ...string) (string, string) {
-	s, ok := v.(string)
-	if !ok {
-		return "", "{unacceptable_type," + wire.TypeName(v) + "}"
-	}
-	for _, a := range allowed {
-		if s == a {
-			return s, ""
-		}
-	}
-	return "", fmt.Sprintf("{error,{invalid_value,<<%q>>}}", s)
 }
 
 // parseExpiration reads the expiration property: a whole number of ms as text.
@@ -176,6 +180,9 @@ func sameArgs(have, want wire.Table, object string, names ...string) *Error {
 		if hasOld == hasNew && (!hasOld || equalValue(old, value)) {
 			continue
 		}
+		if hasOld && hasNew {
+			return sameFlag(name, old, value, object)
+		}
 		return Errorf(CodePreconditionFailed, "inequivalent arg '%s' for %s: received %s but current is %s",
 			name, object, describe(value, hasNew), describe(old, hasOld))
 	}
@@ -191,7 +198,7 @@ func describe(v any, there bool) string {
 
 // sameFlag compares one flag or name of a declaration.
 func sameFlag(name string, have, want any, object string) *Error {
-	if have == want {
+	if reflect.DeepEqual(have, want) {
 		return nil
 	}
 	return Errorf(CodePreconditionFailed, "inequivalent arg '%s' for %s: received '%v' but current is '%v'", name, object, want, have)

@@ -31,7 +31,7 @@ func newHeaderMatch(args wire.Table) (*headerMatch, *Error) {
 			m.any, withX = true, true
 		default:
 			if s, ok := v.(string); ok {
-				return nil, Errorf(CodePreconditionFailed, "Invalid x-match field value %q; expected all or any", s)
+				return nil, Errorf(CodePreconditionFailed, "Invalid x-match field value <<%q>>; expected all, any, all-with-x, or any-with-x", s)
 			}
 			return nil, Errorf(CodePreconditionFailed, "Invalid x-match field type %q (value %v); expected longstr", wire.TypeName(v), v)
 		}

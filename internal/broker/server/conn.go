@@ -2,9 +2,11 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -258,6 +260,7 @@ func (c *conn) frames() *core.Error {
 
 // frameError says in RabbitMQ's words why bytes are no frame.
 func (c *conn) frameError(err error) *core.Error {
+	c.method.ID = 0
 	var fe *wire.FrameError
 	if !errors.As(err, &fe) {
 		return core.Errorf(core.CodeFrameError, "%v", err)
@@ -265,7 +268,24 @@ func (c *conn) frameError(err error) *core.Error {
 	if fe.Max > 0 {
 		return core.Errorf(core.CodeFrameError, "type %d, all octets = <<>>: {frame_too_large,%d,%d}", fe.Type, fe.Size, fe.Max-wire.FrameSize)
 	}
-	return core.Errorf(core.CodeFrameError, "type %d, channel %d: {invalid_frame_end_marker,%d}", fe.Type, fe.Channel, fe.End)
+	payload := c.buf[c.r+wire.HeaderSize:]
+	return core.Errorf(core.CodeFrameError, "type %d, all octets = %s: {invalid_frame_end_marker,%d}",
+		fe.Type, octets(payload[:min(int(fe.Size), len(payload), octetsMax)]), fe.End)
+}
+
+// octetsMax is how many octets of a bad frame are shown.
+const octetsMax = 16
+
+// octets writes bytes as Erlang does.
+func octets(p []byte) string {
+	var b strings.Builder
+	for i, o := range p {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprint(&b, o)
+	}
+	return "<<" + b.String() + ">>"
 }
 
 // soften closes just the channel when the error allows that.
