@@ -5,6 +5,7 @@ package components
 import (
 	"github.com/openintegrationhub/leat/components/email"
 	"github.com/openintegrationhub/leat/components/internal/builtin"
+	"github.com/openintegrationhub/leat/components/mapper"
 	"github.com/openintegrationhub/leat/components/timer"
 	"github.com/openintegrationhub/leat/components/webhook"
 )
@@ -19,6 +20,8 @@ type Problem = builtin.Problem
 func Builtin() []Component {
 	return []Component{
 		email.Component(),
+		mapper.TransformComponent(),
+		mapper.Component(),
 		timer.SimpleTrigger(),
 		timer.Component(),
 		webhook.Component(),

@@ -11,12 +11,14 @@ func TestFindKnowsTheImagesOfExampleFlows(t *testing.T) {
 	for image, want := range map[string]string{
 		"elasticio/timer:ca9a6fea391ffa8f7c8593bd2a04143212ab63f6":  "timer",
 		"elasticio/email:5772ae1780f912e4f098de5718511b57b279766f":  "email",
+		"elasticio/mapper:c9e011cf7866a2e82771b62cfd96cd75868f5b90": "mapper",
+		"elasticio/jsonata-transform-component:1.0":                 "jsonata-transform",
 		"elasticio/simple-trigger-component:1":                      "simple-trigger",
 		"docker.io/elasticio/webhook":                               "webhook",
 		"registry.example.com:5000/elasticio/webhook-component:2.0": "webhook",
-		"elasticio/unknown":                                         "",
-		"acme/timer":                                                "",
-		"":                                                          "",
+		"elasticio/unknown": "",
+		"acme/timer":        "",
+		"":                  "",
 	} {
 		c, ok := components.Find(image)
 		if c.Name != want || ok != (want != "") {
