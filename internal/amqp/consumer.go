@@ -19,6 +19,18 @@ type Delivery struct {
 	tag uint64
 }
 
+// DeathReason is why the broker made the message a dead letter, the last time: "rejected", "expired", "maxlen", "delivery_limit"; "" if it
+// is none.
+func (d Delivery) DeathReason() string {
+	deaths, _ := d.Headers["x-death"].([]any)
+	if len(deaths) == 0 {
+		return ""
+	}
+	death, _ := deaths[0].(amqp091.Table)
+	reason, _ := death["reason"].(string)
+	return reason
+}
+
 // Consumer consumes one queue over a channel of its own.
 type Consumer struct {
 	channel    *amqp091.Channel

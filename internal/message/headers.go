@@ -1,6 +1,10 @@
 package message
 
-import "strings"
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+)
 
 // Names of the AMQP headers that components know (contract.md 2.10).
 const (
@@ -116,4 +120,32 @@ func (h Headers) HandedOn(dst Headers) {
 			dst[HeaderThreadID] = id
 		}
 	}
+}
+
+// TakeHeader removes a header of the message itself, whatever its case, from the JSON object headers and returns its value, a string; ""
+// if it isn't there. Headers' bytes aren't changed: a new object takes their place.
+func TakeHeader(headers *json.RawMessage, name string) (string, error) {
+	var found string
+	rest := []byte{'{'}
+	err := members(*headers, func(member, value []byte) error {
+		if !strings.EqualFold(string(member), name) {
+			if len(rest) > 1 {
+				rest = append(rest, ',')
+			}
+			rest = appendString(rest, string(member))
+			rest = append(append(rest, ':'), value...)
+			return nil
+		}
+		if err := json.Unmarshal(value, &found); err != nil {
+			return fmt.Errorf("header %s: expected a string, found %s", member, Kind(value))
+		}
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	if found != "" {
+		*headers = append(rest, '}')
+	}
+	return found, nil
 }

@@ -98,15 +98,15 @@ func Decode(data []byte) (*Message, error) {
 }
 
 // set stores one member of the envelope.
-func (m *Message) set(name string, value []byte) error {
+func (m *Message) set(name, value []byte) error {
 	if string(value) == "null" {
 		return nil
 	}
-	if raw := m.raw(name); raw != nil {
+	if raw := m.raw(string(name)); raw != nil {
 		*raw = value
 		return nil
 	}
-	text := m.text(name)
+	text := m.text(string(name))
 	if text == nil {
 		return nil
 	}

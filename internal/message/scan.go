@@ -1,6 +1,7 @@
 package message
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -50,7 +51,7 @@ func IsObject(value []byte) bool {
 }
 
 // members calls member with each member of the object that is data, values as they stand there.
-func members(data []byte, member func(name string, value []byte) error) error {
+func members(data []byte, member func(name, value []byte) error) error {
 	i := space(data, 0)
 	if i == len(data) || data[i] != '{' {
 		return fmt.Errorf("expected an object, found %s", Kind(data))
@@ -94,25 +95,23 @@ func atEnd(data []byte, i int) error {
 }
 
 // key reads the name of a member and tells where it ends.
-func key(data []byte, i int) (string, int, error) {
+func key(data []byte, i int) ([]byte, int, error) {
 	if i == len(data) || data[i] != '"' {
-		return "", 0, unexpected(data, i, "a member name")
+		return nil, 0, unexpected(data, i, "a member name")
 	}
 	end, err := skipString(data, i)
 	if err != nil {
-		return "", 0, err
+		return nil, 0, err
 	}
 	quoted := data[i:end]
-	for _, c := range quoted {
-		if c == '\\' {
-			var name string
-			if err := json.Unmarshal(quoted, &name); err != nil {
-				return "", 0, err
-			}
-			return name, end, nil
-		}
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		return quoted[1 : len(quoted)-1], end, nil
 	}
-	return string(quoted[1 : len(quoted)-1]), end, nil
+	var name string
+	if err := json.Unmarshal(quoted, &name); err != nil {
+		return nil, 0, err
+	}
+	return []byte(name), end, nil
 }
 
 func space(data []byte, i int) int {

@@ -21,6 +21,8 @@ type Platform struct {
 	APIURI string
 	// Broker is where steps reach the broker: an AMQP URI without account and virtual host.
 	Broker url.URL
+	// Variables are added to those of each step; they are the first to be overridden.
+	Variables map[string]string
 	// DeliveryLimit is how often a message may come back because its step died, before it's given up; 0 for no limit.
 	DeliveryLimit int
 }
@@ -44,15 +46,16 @@ type Seen struct {
 	Topology topology.Topology
 }
 
-// Plan is what has to be done for a flow, in this order: Accounts and Declare; Start; then Stop, once what replaces it consumes; then Remove,
-// each of its queues when it's empty.
+// Plan is what has to be done for a flow, in this order: Accounts and Declare; Start; Stop, once what replaces it consumes; the bindings of
+// Remove; Drain, each step when its queue is empty; the rest of Remove, each queue when it's empty.
 type Plan struct {
 	Flow     *flow.Flow
 	Steps    []Step // all that should run
 	Accounts []Account
 	Declare  topology.Topology
 	Start    []Step   // of Steps, those that don't run as they should
-	Stop     []string // ids that run and shouldn't, or not like this
+	Stop     []string // ids of steps that run and shouldn't, or not like this
+	Drain    []string // ids of steps whose nodes were removed: they stop when they have worked off what waits for them
 	Remove   topology.Topology
 	Entry    Entry
 }
@@ -109,7 +112,10 @@ func For(f *flow.Flow, seen Seen, secrets Secrets, p Platform) Plan {
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(seen.Steps)) {
-		if wanted[id] != seen.Steps[id] {
+		switch {
+		case f.Node(id) == nil:
+			plan.Drain = append(plan.Drain, id)
+		case wanted[id] != seen.Steps[id]:
 			plan.Stop = append(plan.Stop, id)
 		}
 	}

@@ -22,6 +22,9 @@ func variables(f *flow.Flow, n *flow.Node, account topology.Account, secrets Sec
 	set := func(name, value string) { all[name] = Variable{Name: name, Value: value} }
 	secret := func(name, value string) { all[name] = Variable{Name: name, Value: value, Secret: true} }
 
+	for name, value := range p.Variables {
+		set(name, value)
+	}
 	set("ELASTICIO_FLOW_ID", f.Name)
 	set("ELASTICIO_TASK_ID", f.Name)
 	set("ELASTICIO_STEP_ID", n.ID)

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/openintegrationhub/leat/component"
+	"github.com/openintegrationhub/leat/components"
+)
+
+type componentCommand struct {
+	Name string `arg:"" help:"Name of the component: ${components}."`
+}
+
+func (c *componentCommand) Run(ctx context.Context, std streams) error {
+	for _, b := range components.Builtin() {
+		if b.Name == c.Name {
+			return component.Run(ctx, b.Functions, slog.New(slog.NewTextHandler(std.err, nil)))
+		}
+	}
+	return wrongInput{fmt.Errorf("no built-in component %q; there are %s", c.Name, componentNames())}
+}
+
+func componentNames() string {
+	names := ""
+	for i, b := range components.Builtin() {
+		if i > 0 {
+			names += ", "
+		}
+		names += b.Name
+	}
+	return names
+}

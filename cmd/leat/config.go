@@ -1,0 +1,73 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/openintegrationhub/leat/internal/local"
+)
+
+// config is the file of --config. Flags win over it.
+type config struct {
+	Data       string                   `yaml:"data"`
+	Listen     string                   `yaml:"listen"`
+	AMQP       string                   `yaml:"amqp"`
+	Components map[string]local.Command `yaml:"components"`
+}
+
+func readConfig(path string) (config, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return config{}, fmt.Errorf("read config: %w", err)
+	}
+	var c config
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(&c); err != nil {
+		return config{}, fmt.Errorf("%s: %w", path, err)
+	}
+	folder := filepath.Dir(path)
+	for image, command := range c.Components {
+		if command.Line == "" {
+			return config{}, fmt.Errorf("%s: components[%q].command: missing", path, image)
+		}
+		if !filepath.IsAbs(command.Dir) {
+			command.Dir = filepath.Join(folder, command.Dir)
+		}
+		c.Components[image] = command
+	}
+	if c.Data != "" && !filepath.IsAbs(c.Data) {
+		c.Data = filepath.Join(folder, c.Data)
+	}
+	return c, nil
+}
+
+// apply fills in what the command line left open.
+func (f config) apply(c *runCommand) {
+	if c.Listen == listenDefault {
+		c.Listen = cmp.Or(f.Listen, c.Listen)
+	}
+	if filepath.Base(c.Data) == dataDefault {
+		c.Data = cmp.Or(f.Data, c.Data)
+	}
+	c.AMQP = cmp.Or(c.AMQP, f.AMQP)
+}
+
+const (
+	listenDefault = "localhost:8080"
+	dataDefault   = "leat-data"
+)
+
+// tuneCollector lets garbage grow to a bounded size before it is collected: messages are short-lived, and with the default the collector
+// would run dozens of times a second over a heap of a few MB.
+func tuneCollector() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400)
+	}
+}

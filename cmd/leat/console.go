@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+)
+
+// console is a slog.Handler for a person: time, flow/step, what happened, then the rest as key=value. Keys that say nothing to a reader of
+// `leat run` are left to the JSON log.
+type console struct {
+	mu    *sync.Mutex // guards out
+	out   io.Writer
+	level slog.Level
+	attrs []slog.Attr
+}
+
+func newConsole(out io.Writer, level slog.Level) *console {
+	return &console{mu: new(sync.Mutex), out: out, level: level}
+}
+
+func (c *console) Enabled(_ context.Context, level slog.Level) bool { return level >= c.level }
+
+func (c *console) WithAttrs(attrs []slog.Attr) slog.Handler {
+	with := *c
+	with.attrs = append(c.attrs[:len(c.attrs):len(c.attrs)], attrs...)
+	return &with
+}
+
+func (c *console) WithGroup(string) slog.Handler { return c }
+
+func (c *console) Handle(_ context.Context, r slog.Record) error {
+	var flow, step, output string
+	var rest strings.Builder
+	add := func(a slog.Attr) bool {
+		value := a.Value.Resolve().String()
+		switch a.Key {
+		case "flow":
+			flow = value
+		case "step":
+			step = "/" + value
+		case "output":
+			output = "| "
+		case "steps", "err":
+			rest.WriteString(": " + value)
+		default:
+			if strings.ContainsAny(value, " \"\n") {
+				value = fmt.Sprintf("%q", value)
+			}
+			rest.WriteString(" " + a.Key + "=" + value)
+		}
+		return true
+	}
+	for _, a := range c.attrs {
+		add(a)
+	}
+	r.Attrs(add)
+	level := ""
+	switch {
+	case r.Level >= slog.LevelError:
+		level = "ERROR "
+	case r.Level >= slog.LevelWarn:
+		level = "WARNING "
+	}
+	where := flow + step
+	if where != "" {
+		where += "  "
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, err := fmt.Fprintf(c.out, "%s  %s%s%s%s%s\n", r.Time.Format("15:04:05"), where, level, output, r.Message, rest.String())
+	return err
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+
+	"github.com/openintegrationhub/leat/components"
+	"github.com/openintegrationhub/leat/internal/flow"
+	"github.com/openintegrationhub/leat/internal/plan"
+	"github.com/openintegrationhub/leat/internal/topology"
+)
+
+type renderCommand struct {
+	Files []string `arg:"" name:"file" help:"Flow files, or folders with flow files."`
+	JSON  bool     `help:"Print the plan as JSON."`
+}
+
+func (c *renderCommand) Run(std streams) error {
+	flows, err := readFlows(c.Files)
+	if err != nil {
+		return err
+	}
+	for _, f := range flows {
+		p := renderPlan(f)
+		if !c.JSON {
+			printPlan(std.out, p)
+			continue
+		}
+		encoder := json.NewEncoder(std.out)
+		encoder.SetIndent("", "  ")
+		if err := encoder.Encode(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// renderPlan plans f for a platform whose addresses and secrets are left open.
+func renderPlan(f *flow.Flow) plan.Plan {
+	secrets := plan.Secrets{CryptoPassword: hidden, CryptoIV: hidden, Steps: map[string]plan.StepSecrets{}}
+	for _, n := range f.Nodes {
+		secrets.Steps[n.ID] = plan.StepSecrets{BrokerPassword: hidden, APIKey: hidden}
+	}
+	return plan.For(f, plan.Seen{}, secrets, plan.Platform{
+		Builtin: func(image string) string {
+			c, _ := components.Find(image)
+			return c.Name
+		},
+		APIURI: "http://api-service.platform",
+		Broker: url.URL{Scheme: "amqp", Host: "rabbitmq.platform:5672"},
+	})
+}
+
+const hidden = "***"
+
+func printPlan(w io.Writer, p plan.Plan) {
+	fmt.Fprintf(w, "flow %s\n", p.Flow.Key())
+	switch e := p.Entry; {
+	case e.Suspended:
+		fmt.Fprintf(w, "  suspended: nothing runs, messages are kept\n")
+	case e.Polling:
+		fmt.Fprintf(w, "  a tick to %s by the schedule %s\n", e.Step, e.Schedule)
+	default:
+		fmt.Fprintf(w, "  HTTP requests to /flow/%s go to %s\n", e.Flow, e.Step)
+	}
+	for _, s := range p.Steps {
+		runs := "runs " + s.Image
+		if s.Builtin != "" {
+			runs = "runs the built-in " + s.Builtin + " for " + s.Image
+		}
+		fmt.Fprintf(w, "\nstep %s\n  %s, function %s, %s\n", s.ID, runs, s.Function, plural(s.Replicas, "replica"))
+		for _, v := range s.Variables {
+			value := v.Value
+			if v.Secret {
+				value = hidden
+			}
+			fmt.Fprintf(w, "  %s=%s\n", v.Name, value)
+		}
+	}
+	fmt.Fprintf(w, "\nexchanges\n")
+	for _, e := range p.Declare.Exchanges {
+		alternate := ""
+		if e.Alternate != "" {
+			alternate = ", what no queue takes goes to " + e.Alternate
+		}
+		fmt.Fprintf(w, "  %s (%s%s)\n", e.Name, e.Kind, alternate)
+	}
+	fmt.Fprintf(w, "\nqueues\n")
+	for _, q := range p.Declare.Queues {
+		fmt.Fprintf(w, "  %s%s\n", q.Name, queueNotes(q))
+	}
+	fmt.Fprintf(w, "\nbindings\n")
+	for _, b := range p.Declare.Bindings {
+		to := b.Queue
+		if b.Exchange != "" {
+			to = b.Exchange + " (exchange)"
+		}
+		fmt.Fprintf(w, "  %s -> %s\n", strings.TrimSpace(b.Source+" "+b.Key), to)
+	}
+	fmt.Fprintf(w, "\naccounts\n")
+	for _, a := range p.Accounts {
+		fmt.Fprintf(w, "  %s: reads %s, writes %s with keys %s\n", a.User, a.Read, a.Write, a.TopicWrite)
+	}
+	fmt.Fprintln(w)
+}
+
+func queueNotes(q topology.Queue) string {
+	var notes []string
+	if q.DeadLetterKey != "" {
+		notes = append(notes, "dead letters with key "+q.DeadLetterKey)
+	}
+	if q.MessagesMax > 0 {
+		notes = append(notes, fmt.Sprintf("keeps the newest %d", q.MessagesMax))
+	}
+	if notes == nil {
+		return ""
+	}
+	return " (" + strings.Join(notes, ", ") + ")"
+}
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return fmt.Sprintf("%d %ss", n, word)
+}

@@ -1,0 +1,206 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/openintegrationhub/leat/components"
+	"github.com/openintegrationhub/leat/internal/flow"
+	"github.com/openintegrationhub/leat/internal/local"
+)
+
+type runCommand struct {
+	Files     []string          `arg:"" name:"file" help:"Flow files, or folders with flow files."`
+	Data      string            `default:"leat-data" placeholder:"DIR" help:"Folder for messages, mails and all that is kept (default ${default})."`
+	Listen    string            `default:"localhost:8080" placeholder:"ADDR" help:"Address of the HTTP server (default ${default})."`
+	AMQP      string            `name:"amqp" placeholder:"ADDR" help:"Address of the message broker for components that are processes. By default it picks a port when there are any."`
+	Component map[string]string `placeholder:"IMAGE=COMMAND" mapsep:"none" help:"Run COMMAND for nodes with this image; a tag may be left out. Repeatable."`
+	Config    string            `placeholder:"FILE" help:"YAML or JSON file with the same settings: data, listen, amqp, components." type:"existingfile"`
+	Watch     bool              `help:"Apply changes of the flow files while they run."`
+	LogFormat string            `enum:"text,json" default:"text" help:"text for people, json for machines."`
+	Verbose   bool              `short:"v" help:"Log more."`
+}
+
+func (c *runCommand) Run(ctx context.Context, std streams) error {
+	tuneCollector()
+	options, err := c.options(std)
+	if err != nil {
+		return wrongInput{err}
+	}
+	flows, err := c.read(options)
+	if err != nil {
+		return err
+	}
+	world, err := local.New(options)
+	if err != nil {
+		return err
+	}
+	if err := world.Start(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return world.Run(ctx) })
+	group.Go(func() error {
+		if err := world.Apply(ctx, flows); err != nil {
+			return err
+		}
+		if c.LogFormat == "text" {
+			c.greet(std.out, options, world.Addr(), flows)
+		}
+		if !c.Watch {
+			return nil
+		}
+		return watch(ctx, c.Files, options.Logger, func() { c.reload(ctx, world, options) })
+	})
+	return group.Wait()
+}
+
+// options puts the flags, and the config file below them, into the world's options.
+func (c *runCommand) options(std streams) (local.Options, error) {
+	commands := map[string]local.Command{}
+	if c.Config != "" {
+		config, err := readConfig(c.Config)
+		if err != nil {
+			return local.Options{}, err
+		}
+		config.apply(c)
+		for image, command := range config.Components {
+			commands[image] = command
+		}
+	}
+	for image, line := range c.Component {
+		commands[image] = local.Command{Line: line}
+	}
+	level := slog.LevelInfo
+	if c.Verbose {
+		level = slog.LevelDebug
+	}
+	var handler slog.Handler = newConsole(std.out, level)
+	if c.LogFormat == "json" {
+		handler = slog.NewJSONHandler(std.out, &slog.HandlerOptions{Level: level})
+	}
+	return local.Options{
+		Data:     c.Data,
+		Listen:   c.Listen,
+		AMQP:     c.AMQP,
+		Builtin:  findBuiltin(commands),
+		Commands: commands,
+		Logger:   slog.New(handler),
+	}, nil
+}
+
+// findBuiltin finds the built-in for an image, unless the user has named a program for it.
+func findBuiltin(commands map[string]local.Command) func(image string) (local.Builtin, bool) {
+	return func(image string) (local.Builtin, bool) {
+		if _, ok := local.FindCommand(commands, image); ok {
+			return local.Builtin{}, false
+		}
+		b, ok := components.Find(image)
+		return local.Builtin{Name: b.Name, Functions: b.Functions}, ok
+	}
+}
+
+// read reads the flows and checks that each step has a program.
+func (c *runCommand) read(o local.Options) ([]*flow.Flow, error) {
+	flows, err := readFlows(c.Files)
+	if err != nil {
+		return nil, err
+	}
+	if err := local.CheckPrograms(flows, o); err != nil {
+		return nil, wrongInput{err}
+	}
+	return flows, nil
+}
+
+// reload applies the flow files as they are now; while there are mistakes in them, what runs stays as it is.
+func (c *runCommand) reload(ctx context.Context, world *local.World, o local.Options) {
+	flows, err := c.read(o)
+	if err != nil {
+		o.Logger.Error("flow files not applied, what runs stays as it is", "err", err)
+		return
+	}
+	if err := world.Apply(ctx, flows); err != nil {
+		o.Logger.Error("flow files not applied completely", "err", err)
+		return
+	}
+	o.Logger.Info("flow files applied", "flows", len(flows))
+}
+
+// greet says what runs and what to try.
+func (c *runCommand) greet(w io.Writer, o local.Options, addr net.Addr, flows []*flow.Flow) {
+	address := "http://" + addr.String()
+	if _, port, err := net.SplitHostPort(addr.String()); err == nil && strings.HasPrefix(o.Listen, "localhost:") {
+		address = "http://localhost:" + port
+	}
+	fmt.Fprintf(w, "leat %s runs %s\n\n", versionText(), plural(len(flows), "flow"))
+	mails := false
+	for _, f := range flows {
+		fmt.Fprintf(w, "  %s\n    %s\n    %s\n\n", f.Name, path(f), entryLine(f, address))
+		for _, n := range f.Nodes {
+			b, _ := components.Find(n.Image)
+			mails = mails || b.Name == "email"
+		}
+	}
+	fmt.Fprintf(w, "  data in %s", relative(o.Data))
+	if mails {
+		fmt.Fprintf(w, ", mails in %s unless SMTP_URL or MANDRILL_API_KEY is set", relative(filepath.Join(o.Data, "outbox")))
+	}
+	fmt.Fprintf(w, "\n  metrics at %s/metrics, health at %s/readyz\n  Ctrl-C stops; messages in work are finished, waiting ones are kept\n\n", address, address)
+}
+
+// path shows the graph in one line when it is a chain, else as its edges.
+func path(f *flow.Flow) string {
+	words := []string{f.First().ID}
+	for id := f.First().ID; len(words) <= len(f.Nodes); {
+		next := f.Next(id)
+		if len(next) == 0 {
+			if len(words) == len(f.Nodes) {
+				return strings.Join(words, " -> ")
+			}
+			break
+		}
+		if len(next) > 1 {
+			break
+		}
+		id = next[0]
+		words = append(words, id)
+	}
+	var edges []string
+	for _, c := range f.Connections {
+		edges = append(edges, c.From+" -> "+c.To)
+	}
+	return strings.Join(edges, ", ")
+}
+
+func entryLine(f *flow.Flow, address string) string {
+	first := f.First()
+	switch {
+	case f.Suspended:
+		return "suspended: nothing runs, messages are kept"
+	case first.Polling:
+		return "runs now and by the schedule " + first.Schedule.String()
+	}
+	return fmt.Sprintf("try  curl '%s/flow/%s?arg1=val1&arg2=val2'", address, f.Name)
+}
+
+// relative shortens a path for reading.
+func relative(path string) string {
+	here, err := filepath.Abs(".")
+	if err != nil {
+		return path
+	}
+	short, err := filepath.Rel(here, path)
+	if err != nil || strings.HasPrefix(short, "..") {
+		return path
+	}
+	return short
+}

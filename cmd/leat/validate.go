@@ -1,0 +1,18 @@
+package main
+
+import "fmt"
+
+type validateCommand struct {
+	Files []string `arg:"" name:"file" help:"Flow files, or folders with flow files."`
+}
+
+func (c *validateCommand) Run(std streams) error {
+	flows, err := readFlows(c.Files)
+	if err != nil {
+		return err
+	}
+	for _, f := range flows {
+		fmt.Fprintf(std.out, "%s: flow %s is right: %d nodes, %d connections\n", f.File, f.Name, len(f.Nodes), len(f.Connections))
+	}
+	return nil
+}

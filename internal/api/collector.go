@@ -1,0 +1,295 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/openintegrationhub/leat/internal/amqp"
+	"github.com/openintegrationhub/leat/internal/message"
+	"github.com/openintegrationhub/leat/internal/plan"
+	"github.com/openintegrationhub/leat/internal/store"
+	"github.com/openintegrationhub/leat/internal/topology"
+)
+
+// Recorder keeps the list of errors.
+type Recorder interface {
+	// Record adds what one source tells of an error.
+	Record(ctx context.Context, f store.Failure) (int64, error)
+}
+
+// CollectorOptions of a Collector. All but Failed are required.
+type CollectorOptions struct {
+	Connect func(ctx context.Context, vhost string) (*amqp.Conn, error)
+	API     *API
+	Errors  Recorder
+	Logger  *slog.Logger
+}
+
+// Collector takes from the broker what steps say about themselves (snapshots, error reports) and what couldn't be delivered (dead letters,
+// unroutable messages) and stores it. A message leaves its queue when it's stored.
+type Collector struct {
+	opts    CollectorOptions
+	updated chan struct{}
+
+	mu      sync.Mutex // guards entries
+	entries []plan.Entry
+}
+
+// NewCollector returns a collector that has no flows until Update is called.
+func NewCollector(opts CollectorOptions) *Collector {
+	return &Collector{opts: opts, updated: make(chan struct{}, 1)}
+}
+
+// Update replaces the flows. It's safe for concurrent use.
+func (c *Collector) Update(entries []plan.Entry) {
+	c.mu.Lock()
+	c.entries = entries
+	c.mu.Unlock()
+	select {
+	case c.updated <- struct{}{}:
+	default:
+	}
+}
+
+// Run collects until ctx is done.
+func (c *Collector) Run(ctx context.Context) error {
+	type collecting struct {
+		stop context.CancelFunc
+		done chan struct{}
+	}
+	flows := map[string]collecting{}
+	defer func() {
+		for _, f := range flows {
+			f.stop()
+			<-f.done
+		}
+	}()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-c.updated:
+		}
+		c.mu.Lock()
+		entries := c.entries
+		c.mu.Unlock()
+		wanted := map[string]bool{}
+		for _, e := range entries {
+			key := e.Namespace + "/" + e.Flow
+			wanted[key] = true
+			if _, ok := flows[key]; ok {
+				continue
+			}
+			flowCtx, stop := context.WithCancel(ctx)
+			f := collecting{stop: stop, done: make(chan struct{})}
+			flows[key] = f
+			go func() {
+				defer close(f.done)
+				c.collect(flowCtx, e)
+			}()
+		}
+		for key, f := range flows {
+			if !wanted[key] {
+				f.stop()
+				<-f.done
+				delete(flows, key)
+			}
+		}
+	}
+}
+
+const (
+	collectRetryMin = 100 * time.Millisecond
+	collectRetryMax = 10 * time.Second
+	collectPrefetch = 20
+)
+
+// collect collects for one flow until ctx is done, over as many connections as it takes.
+func (c *Collector) collect(ctx context.Context, e plan.Entry) {
+	cipher, err := message.NewCipher(e.CryptoPassword, e.CryptoIV)
+	if err != nil {
+		c.opts.Logger.Error("nothing collected", "flow", e.Flow, "err", err)
+		return
+	}
+	f := flowCollector{Collector: c, entry: e, cipher: cipher}
+	delay := collectRetryMin
+	for {
+		started := time.Now()
+		err := f.run(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if time.Since(started) > time.Minute {
+			delay = collectRetryMin
+		}
+		c.opts.Logger.Warn("errors and snapshots not collected", "flow", e.Flow, "err", err, "again", delay)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(delay):
+			delay = min(2*delay, collectRetryMax)
+		}
+	}
+}
+
+type flowCollector struct {
+	*Collector
+	entry  plan.Entry
+	cipher *message.Cipher
+}
+
+// run collects over one connection.
+func (f *flowCollector) run(ctx context.Context) error {
+	conn, err := f.opts.Connect(ctx, f.entry.VHost)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	group, ctx := errgroup.WithContext(ctx)
+	for queue, take := range map[string]func(context.Context, amqp.Delivery) error{
+		topology.SnapshotQueue(f.entry.Flow):   f.snapshot,
+		topology.ErrorQueue(f.entry.Flow):      f.report,
+		topology.DeadLetterQueue(f.entry.Flow): f.deadLetter,
+		topology.UnroutableQueue(f.entry.Flow): f.unroutable,
+	} {
+		consumer, err := conn.Consume(queue, collectPrefetch)
+		if err != nil {
+			return err
+		}
+		stop := context.AfterFunc(ctx, func() { conn.Close() }) // ends Next
+		defer stop()
+		group.Go(func() error {
+			for {
+				d, ok := consumer.Next()
+				if !ok {
+					return errors.New("the broker ended the consumer of " + queue)
+				}
+				if err := take(ctx, d); err != nil {
+					return err // closing the connection gives the message back
+				}
+				if err := consumer.Ack(d); err != nil {
+					return err
+				}
+			}
+		})
+	}
+	return group.Wait()
+}
+
+// stepOf is the step that a message is about: the word between the dots of the key, as topology.Key makes it.
+func stepOf(d amqp.Delivery) string {
+	_, rest, _ := strings.Cut(d.Key, ".")
+	id, _, _ := strings.Cut(rest, ".")
+	return id
+}
+
+func (f *flowCollector) snapshot(ctx context.Context, d amqp.Delivery) error {
+	err := f.opts.API.StoreSnapshot(ctx, f.entry.Namespace, f.entry.Flow, stepOf(d), d.Headers.Text(message.HeaderSnapshotEvent), d.Body)
+	if errors.Is(err, ErrBadSnapshot) {
+		f.opts.Logger.Warn("snapshot not kept", "flow", f.entry.Flow, "step", stepOf(d), "err", err)
+		return nil
+	}
+	return err
+}
+
+// failure is what all sources know.
+func (f *flowCollector) failure(d amqp.Delivery, source store.Source) store.Failure {
+	return store.Failure{
+		Source:    source,
+		Namespace: f.entry.Namespace,
+		Flow:      f.entry.Flow,
+		Step:      stepOf(d),
+		Execution: d.Headers.Execution(),
+		Message:   d.Headers.Text(message.HeaderMessageID),
+		Time:      time.Now(),
+	}
+}
+
+// report takes an error message of a step (contract.md 2.5).
+func (f *flowCollector) report(ctx context.Context, d amqp.Delivery) error {
+	failure := f.failure(d, store.Report)
+	failure.Message = d.Headers.Text(message.HeaderParentMessageID)
+	var body struct{ Error, ErrorInput string }
+	if err := json.Unmarshal(d.Body, &body); err != nil {
+		failure.Reason = "the step sent an error report that can't be read: " + err.Error()
+		return f.record(ctx, failure)
+	}
+	var reason struct{ Name, Message, Stack string }
+	if text, err := f.cipher.Decrypt([]byte(body.Error), message.ProtocolBase64); err != nil {
+		failure.Reason = "the step sent an error report that can't be decrypted: " + err.Error()
+	} else if err := json.Unmarshal(text, &reason); err != nil {
+		failure.Reason = string(text)
+	} else {
+		failure.Reason, failure.Stack = reason.Message, reason.Stack
+		if reason.Name != "" && reason.Name != "Error" {
+			failure.Reason = reason.Name + ": " + reason.Message
+		}
+	}
+	if input, err := f.cipher.Decrypt([]byte(body.ErrorInput), message.ProtocolBase64); err == nil {
+		failure.Input = input
+	}
+	return f.record(ctx, failure)
+}
+
+// deadLetter takes a message that a step, or the broker for it, gave up (contract.md 2.4).
+func (f *flowCollector) deadLetter(ctx context.Context, d amqp.Delivery) error {
+	failure := f.failure(d, store.DeadLetter)
+	failure.Reason = "given up: " + deathReason(d.DeathReason())
+	f.withInput(&failure, d)
+	return f.record(ctx, failure)
+}
+
+// unroutable takes a message that no queue took. Replies that nobody waits for any more are none of them.
+func (f *flowCollector) unroutable(ctx context.Context, d amqp.Delivery) error {
+	if strings.HasPrefix(d.Key, "reply.") {
+		return nil
+	}
+	failure := f.failure(d, store.Unroutable)
+	failure.Reason = fmt.Sprintf("no queue takes messages with the routing key %q", d.Key)
+	f.withInput(&failure, d)
+	return f.record(ctx, failure)
+}
+
+func (f *flowCollector) withInput(failure *store.Failure, d amqp.Delivery) {
+	failure.Headers = d.Headers
+	body := append([]byte(nil), d.Body...) // Decrypt works in place
+	if input, err := f.cipher.Decrypt(body, d.Headers.ProtocolVersion()); err == nil {
+		failure.Input = input
+		return
+	}
+	failure.Input = d.Body
+}
+
+func (f *flowCollector) record(ctx context.Context, failure store.Failure) error {
+	id, err := f.opts.Errors.Record(ctx, failure)
+	if err != nil {
+		return err
+	}
+	if failure.Source != store.DeadLetter { // whose report tells more
+		f.opts.Logger.Warn("message failed", "flow", failure.Flow, "step", failure.Step, "err", failure.Reason, "error", id, "execution", failure.Execution)
+	}
+	return nil
+}
+
+// deathReason puts the broker's reason for a dead letter into words.
+func deathReason(reason string) string {
+	switch reason {
+	case "rejected":
+		return "the step rejected it"
+	case "delivery_limit":
+		return "the step died of it again and again"
+	case "expired":
+		return "it waited too long"
+	case "maxlen":
+		return "its queue was full"
+	}
+	return "for an unknown reason"
+}
