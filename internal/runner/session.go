@@ -156,27 +156,31 @@ func isRebound(err error) bool {
 func (s *session) finish(ctx context.Context) error {
 	ordered := s.Settings.Prefetch == 1
 	var done *job // the last of those that are done and not acknowledged yet
+	acknowledge := func() error {
+		if done == nil {
+			return nil
+		}
+		d := done.delivery
+		done = nil
+		return s.consumer.AckThrough(d)
+	}
 	for {
 		var j *job
 		select {
 		case j = <-s.finished:
-		default:
-			if done != nil {
-				if err := s.consumer.AckThrough(done.delivery); err != nil {
-					return err
-				}
-				done = nil
+		default: // nothing to do but to wait: what is done shouldn't
+			if err := acknowledge(); err != nil {
+				return err
 			}
 			j = <-s.finished
 		}
 		if j == nil { // closed
-			return nil
+			return acknowledge()
 		}
-		if done != nil && !j.confirmed() {
-			if err := s.consumer.AckThrough(done.delivery); err != nil {
+		if !j.confirmed() {
+			if err := acknowledge(); err != nil {
 				return err
 			}
-			done = nil
 		}
 		if err := s.await(ctx, j); err != nil {
 			return err
