@@ -20,6 +20,8 @@ func TestHostileFilesAreRefusedSoon(t *testing.T) {
 		"too large":            {"a.json", strings.Repeat(" ", mib+1), "the file is too large"},
 		"not UTF-8":            {"a.yaml", "kind: \xff", "a.yaml:1:7: the file isn't UTF-8 text"},
 		"alias bomb":           {"a.yaml", bomb, "aliases make the file too large"},
+		"alias bomb of text":   {"a.yaml", "a: &a " + strings.Repeat("x", mib/2) + "\nb: [" + many(mib/8, "*a") + "]", "aliases make the file too large"},
+		"alias bomb of names":  {"a.yaml", "a: &a {" + strings.Repeat("x", mib/2) + ": 1}\nb: [" + many(mib/8, "*a") + "]", "aliases make the file too large"},
 		"alias of itself":      {"a.yaml", "a: &x [*x]", "nested too deep"},
 		"deep JSON":            {"a.json", strings.Repeat("[", mib/2) + strings.Repeat("]", mib/2), "nested too deep"},
 		"rather deep JSON":     {"a.json", strings.Repeat("[", 200) + strings.Repeat("]", 200), "nested too deep"},
@@ -39,6 +41,15 @@ func TestHostileFilesAreRefusedSoon(t *testing.T) {
 		"an edge too many":     {"a.json", strings.Replace(minimal(""), `}]}}`, `}], "connections": [`+many(10_001, `{"from":"a","to":"a"}`)+`]}}`, 1), "10001 connections; at most 10000 are allowed"},
 		"a node too many":      {"a.json", strings.Replace(minimal(""), `}]}}`, `},`+many(1000, `{"id":"b"}`)+`]}}`, 1), "1001 nodes; at most 1000 are allowed"},
 		"long wrong field":     {"a.json", minimal(`, "` + strings.Repeat("x", mib/2) + `": 1`), "unknown field"},
+		"many unknown fields":  {"a.json", minimal(numbered(40_000, `, "functio%x": 1`)), "and more mistakes"},
+		"many bad variables":   {"a.json", minimal(`, "env": {"A": ""` + numbered(70_000, `,"1%x":""`) + `}`), "and more mistakes"},
+		"many unknown ends":    {"a.json", strings.Replace(minimal(numbered(999, `}, {"id": "b%x"`)), `}]}}`, `}], "connections": [{}`+numbered(9_000, `,{"from":"%x","to":"x%[1]x"}`)+`]}}`, 1), "and more mistakes"},
+		"many bad words":       {"a.yaml", strings.Replace(minimal(`, data: {`+strings.Repeat("x", mib/2)+`: [`+many(mib/8, "n")+`]}`), "{", "{ # YAML\n", 1), "and more mistakes"},
+		"long name of names":   {"a.json", minimal(`, "data": {"` + strings.Repeat("x", mib/2) + `": {"":1` + numbered(30_000, `,"%x":[1]`) + `,"a": 1, "a": 2}}`), `"a" is there twice`},
+		"long dotted variable": {"a.json", minimal(`, "env": {"1` + strings.Repeat(".a", mib/3) + `": ""}`), "is no name of a variable"},
+		"long number":          {"a.yaml", strings.Replace(minimal(`, data: {m: 0x`+strings.Repeat("0", mib/2)+`}`), "{", "{ # YAML\n", 1), "is no number in JSON"},
+		"huge exponent":        {"a.json", minimal(`, "resources": {"limits": {"cpu": "1e999999999", "memory": "1e-999999999"}, "requests": {"cpu": "9e999999999"}}`), "quantity"},
+		"long first id":        {"a.json", strings.Replace(minimal(numbered(999, `}, {"id": "b%x", "image": "i", "function": "f"`)), `"id": "a"`, `"id": "`+strings.Repeat("a", mib/2)+`"`, 1), "no message can reach"},
 		"a control character":  {"a.yaml", "kind: \x01", "control characters are not allowed"},
 		"a list of many names": {"a.yaml", strings.Repeat("a:\n", mib/3), "is there twice"},
 	}
@@ -46,6 +57,9 @@ func TestHostileFilesAreRefusedSoon(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			start := time.Now()
 			_, err := flow.Parse(tt.name, []byte(tt.text))
+			if err != nil && len(err.Error()) > 2*mib {
+				t.Errorf("got %d bytes of messages", len(err.Error()))
+			}
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %.300v, want ... %s ...", err, tt.want)
 			}
@@ -56,6 +70,15 @@ func TestHostileFilesAreRefusedSoon(t *testing.T) {
 			t.Logf("took %s", time.Since(start))
 		})
 	}
+}
+
+// numbered repeats an item with numbers from 0 on put in.
+func numbered(n int, item string) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, item, i)
+	}
+	return b.String()
 }
 
 func FuzzParse(f *testing.F) {

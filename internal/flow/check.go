@@ -17,7 +17,8 @@ import (
 type checker struct {
 	*decoded
 	mistakes Mistakes
-	index    map[string]int // of nodes by id; the first of those that share one
+	index    map[string]int    // of nodes by id; the first of those that share one
+	similar  map[string]string // ids by what they are alike to
 }
 
 // check judges a decoded flow and builds the checked one, which is of use only when there are no mistakes.
@@ -54,7 +55,7 @@ func check(d *decoded, checks []NodeCheck) (*Flow, Mistakes) {
 
 // report adds a mistake, unless the value is spoiled.
 func (c *checker) report(path, format string, args ...any) {
-	if c.spoiled(path) {
+	if len(c.mistakes) > mistakesMax || c.spoiled(path) {
 		return
 	}
 	line, column := c.place(path)
@@ -136,6 +137,7 @@ func (c *checker) spec() {
 	// The decoder bounds what comes from a file.
 	if len(spec.Nodes) > NodesMax {
 		c.report("spec.nodes", "%d nodes; at most %d are allowed", len(spec.Nodes), NodesMax)
+		c.bad["spec.nodes"] = true
 	}
 	if len(spec.Connections) > ConnectionsMax {
 		c.report("spec.connections", "%d connections; at most %d are allowed", len(spec.Connections), ConnectionsMax)
@@ -255,7 +257,7 @@ func (c *checker) schedule(path string, n *v1.Node) Schedule {
 		}
 	}
 	if n.IsPolling && c.flow.Spec.HTTP.Reply {
-		c.report("spec.http.reply", "has no effect, because node %q is polled and no HTTP request reaches it; remove one of the two", n.ID)
+		c.report("spec.http.reply", "has no effect, because node %q is polled and no HTTP request reaches it; remove one of the two", shorten(n.ID))
 	}
 	if !n.IsPolling {
 		return Schedule{}

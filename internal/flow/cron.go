@@ -53,7 +53,7 @@ func readCron(expression string) (*cron.SpecSchedule, error) {
 		alone := strings.Fields("* * * * * *")[:len(fields)]
 		alone[i] = f
 		if _, err := parser.Parse(strings.Join(alone, " ")); err != nil {
-			return nil, fmt.Errorf("%s %q must be %s, or such as *, 1-5, */2 and 1,3", names[i].name, f, names[i].allowed)
+			return nil, fmt.Errorf("%s %q must be %s, or such as *, 1-5, */2 and 1,3", names[i].name, shorten(f), names[i].allowed)
 		}
 	}
 	return nil, err

@@ -1,9 +1,9 @@
 package flow
 
 import (
-	"bytes"
 	"fmt"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -35,8 +35,14 @@ func (d *decoder) report(v *value, path, format string, args ...any) {
 }
 
 func (d *decoder) add(line, column int, path, format string, args ...any) {
+	if d.full() {
+		return
+	}
 	d.mistakes = append(d.mistakes, Mistake{File: d.file, Line: line, Column: column, Path: join(d.current.prefix, path), Text: fmt.Sprintf(format, args...)})
 }
+
+// full tells whether there are more mistakes than anyone wants to read, so that none has to be worked out any more.
+func (d *decoder) full() bool { return len(d.mistakes) > mistakesMax }
 
 // decode reads an object by its fields. Members that are null count as left out.
 func decode[T any](d *decoder, v *value, path string, to *T, fields []field[T]) {
@@ -61,6 +67,9 @@ func decode[T any](d *decoder, v *value, path string, to *T, fields []field[T]) 
 
 // unknown reports a member that has no meaning. What it was probably meant to be is then not reported as missing.
 func (d *decoder) unknown(k key, path string, known []string) {
+	if d.full() {
+		return
+	}
 	if near, ok := nearest(k.name, known); ok {
 		d.current.bad[join(path, near)] = true
 		d.add(k.line, k.column, path, "unknown field %q, did you mean %q?", shorten(k.name), near)
@@ -120,6 +129,9 @@ func (d *decoder) duration(v *value, path string, to **metav1.Duration) {
 	d.report(v, path, "expected a duration such as 90s, 5m or 1h30m, found %s", v)
 }
 
+// quantityRule bounds what ParseQuantity has to work on: an exponent of a billion keeps it busy for ever.
+var quantityRule = regexp.MustCompile(`^[+-]?[0-9]{1,18}(\.[0-9]{1,9})?([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]{1,2})?$`)
+
 func (d *decoder) quantity(v *value, path string, to **resource.Quantity) {
 	s := v.text
 	switch v.kind {
@@ -130,6 +142,10 @@ func (d *decoder) quantity(v *value, path string, to **resource.Quantity) {
 		}
 	case text:
 	default:
+		d.report(v, path, "expected a quantity such as 500m or 128Mi, found %s", v)
+		return
+	}
+	if !quantityRule.MatchString(s) {
 		d.report(v, path, "expected a quantity such as 500m or 128Mi, found %s", v)
 		return
 	}
@@ -182,12 +198,18 @@ func (d *decoder) data(v *value, path string, to *[]byte) {
 		d.report(v, path, "expected an object, found %s", v)
 		return
 	}
-	var b bytes.Buffer
-	v.json(&b, path, func(line, column int, at, format string, args ...any) {
+	w := jsonWriter{report: func(line, column int, t trail, format string, args ...any) {
 		d.current.bad[path] = true
-		d.add(line, column, at, format, args...)
-	})
-	*to = b.Bytes()
+		if !d.full() {
+			at := path + t.String()
+			if len(t) > 0 && t[0].index < 0 {
+				at = join(path, t.String())
+			}
+			d.add(line, column, at, format, args...)
+		}
+	}}
+	w.value(v)
+	*to = w.Bytes()
 }
 
 // secrets reads names of secrets, each an object as in Kubernetes.

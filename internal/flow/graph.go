@@ -36,6 +36,10 @@ type graph struct{ next [][]int }
 // connections checks each one and enters it into the graph. It's false if the graph lacks some.
 func (c *checker) connections(g *graph) (whole bool) {
 	whole = !c.spoiled("spec.connections")
+	c.similar = make(map[string]string, len(c.flow.Spec.Nodes))
+	for _, n := range c.flow.Spec.Nodes {
+		c.similar[alike(n.ID)] = n.ID
+	}
 	seen := map[[2]string]int{}
 	for i, e := range c.flow.Spec.Connections {
 		path := fmt.Sprintf("spec.connections[%d]", i)
@@ -46,13 +50,13 @@ func (c *checker) connections(g *graph) (whole bool) {
 		}
 		pair := [2]string{e.From, e.To}
 		if before, twice := seen[pair]; twice {
-			c.report(path, "%q to %q is also spec.connections[%d]; remove one", e.From, e.To, before)
+			c.report(path, "%q to %q is also spec.connections[%d]; remove one", shorten(e.From), shorten(e.To), before)
 			continue
 		}
 		seen[pair] = i
 		if from == to {
 			if !c.allowsCycles() {
-				c.report(path, "%q leads to itself; remove it, or write allowCycles: true in spec", e.From)
+				c.report(path, "%q leads to itself; remove it, or write allowCycles: true in spec", shorten(e.From))
 			}
 			continue
 		}
@@ -75,11 +79,9 @@ func (c *checker) end(path, id string) int {
 	if i, ok := c.index[id]; ok {
 		return i
 	}
-	for _, n := range c.flow.Spec.Nodes {
-		if n.ID != "" && alike(n.ID) == alike(id) {
-			c.report(path, "unknown node %q, did you mean %q?", shorten(id), n.ID)
-			return -1
-		}
+	if near := c.similar[alike(id)]; near != "" {
+		c.report(path, "unknown node %q, did you mean %q?", shorten(id), shorten(near))
+		return -1
 	}
 	c.report(path, "unknown node %q", shorten(id))
 	return -1
@@ -104,7 +106,7 @@ func (c *checker) first(g *graph, whole bool) int {
 		case c.spoiled(path):
 			clear = false
 		case n.First && found >= 0:
-			c.report(path, "%q is first already; only one node can be", c.flow.Spec.Nodes[found].ID)
+			c.report(path, "%q is first already; only one node can be", shorten(c.flow.Spec.Nodes[found].ID))
 			clear = false
 		case n.First:
 			found = i
@@ -128,7 +130,7 @@ func (c *checker) guess(g *graph, whole bool) string {
 		}
 	}
 	if start := slices.Index(led, false); whole && start >= 0 && !slices.Contains(led[start+1:], false) {
-		return fmt.Sprintf("it is probably %q, which no other leads to: write first: true there", c.flow.Spec.Nodes[start].ID)
+		return fmt.Sprintf("it is probably %q, which no other leads to: write first: true there", shorten(c.flow.Spec.Nodes[start].ID))
 	}
 	return "write first: true at the one where messages enter"
 }
@@ -149,7 +151,7 @@ func (c *checker) unreachable(g *graph, first int) {
 	nodes := c.flow.Spec.Nodes
 	for i, ok := range reached {
 		if !ok {
-			c.report(fmt.Sprintf("spec.nodes[%d]", i), "no message can reach %q from the first node, %q; connect or remove it", nodes[i].ID, nodes[first].ID)
+			c.report(fmt.Sprintf("spec.nodes[%d]", i), "no message can reach %q from the first node, %q; connect or remove it", shorten(nodes[i].ID), shorten(nodes[first].ID))
 		}
 	}
 }
@@ -167,7 +169,7 @@ func (c *checker) cycles(g *graph) {
 		// The connection that closes the cycle, as the author thinks of it: the last one back to the start.
 		from, to := ids[len(ids)-2], ids[len(ids)-1]
 		i := slices.IndexFunc(c.flow.Spec.Connections, func(e v1.Connection) bool { return e.From == from && e.To == to })
-		c.report(fmt.Sprintf("spec.connections[%d]", i), "closes a cycle: %s; remove a connection, or write allowCycles: true in spec", strings.Join(abridge(ids), " -> "))
+		c.report(fmt.Sprintf("spec.connections[%d]", i), "closes a cycle: %s; remove a connection, or write allowCycles: true in spec", shortened(abridge(ids)))
 	}
 }
 
@@ -179,6 +181,14 @@ func abridge(ids []string) []string {
 	}
 	left := fmt.Sprintf("(%d more)", len(ids)-most+1)
 	return slices.Concat(ids[:most/2], []string{left}, ids[len(ids)-most/2+1:])
+}
+
+func shortened(ids []string) string {
+	short := make([]string, len(ids))
+	for i, id := range ids {
+		short[i] = shorten(id)
+	}
+	return strings.Join(short, " -> ")
 }
 
 // components are the sets of nodes that lead to each other, by their lowest member (Tarjan's algorithm).

@@ -50,7 +50,7 @@ func (r *reader) jsonSyntax(data []byte, start int64, err error) {
 		at, what = explain(data, at, s.Error())
 	}
 	line, column := place(data, at)
-	r.report(line, column, "", "%s", what)
+	r.report(line, column, "%s", what)
 }
 
 // explain says in plain words what is wrong at an offset of data, and where that is. Without better words the decoder's stay.
@@ -115,7 +115,7 @@ type jsonReader struct {
 func (p *jsonReader) value(depth int) (*value, error) {
 	line, column := p.place()
 	if depth > depthMax {
-		p.report(line, column, p.at(), "nested too deep; at most %d levels are allowed", depthMax)
+		p.wrong(line, column, "nested too deep; at most %d levels are allowed", depthMax)
 		return nil, errBounds
 	}
 	t, err := p.tokens.Token()
@@ -147,12 +147,12 @@ func (p *jsonReader) value(depth int) (*value, error) {
 func (p *jsonReader) items(v *value, depth int) error {
 	v.kind = list
 	for p.tokens.More() {
-		p.push("", len(v.list))
+		p.trail.item(len(v.list))
 		item, err := p.value(depth + 1)
 		if err != nil {
 			return err
 		}
-		p.pop()
+		p.trail.pop()
 		v.list = append(v.list, item)
 	}
 	_, err := p.tokens.Token()
@@ -169,12 +169,12 @@ func (p *jsonReader) members(v *value, depth int) error {
 			return err
 		}
 		k.name, _ = t.(string)
-		p.push(k.name, -1)
+		p.trail.member(k.name)
 		if k.value, err = p.value(depth + 1); err != nil {
 			return err
 		}
-		p.pop()
-		p.add(v, k)
+		p.trail.pop()
+		p.member(v, k)
 	}
 	_, err := p.tokens.Token()
 	return err

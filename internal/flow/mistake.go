@@ -66,13 +66,17 @@ func (ms Mistakes) sort() {
 	})
 }
 
-// capped keeps the first thousand mistakes, more than anyone reads, and says that there are more.
+// capped keeps the first thousand mistakes, more than anyone reads, and says that there are more. Long paths are cut.
 func (ms Mistakes) capped() Mistakes {
-	const most = 1_000
-	if len(ms) <= most {
-		return ms
+	if len(ms) > mistakesMax {
+		ms = append(ms[:mistakesMax:mistakesMax], Mistake{File: ms[0].File, Text: "and more mistakes, which show when these are put right"})
 	}
-	return append(ms[:most:most], Mistake{File: ms[0].File, Text: fmt.Sprintf("and %d more mistakes", len(ms)-most)})
+	for i, m := range ms {
+		if len(m.Path) > pathMax {
+			ms[i].Path = strings.ToValidUTF8(m.Path[:pathMax], "") + "..."
+		}
+	}
+	return ms
 }
 
 // Unique reports flows that share a namespace and name, which several files may do. The error is Mistakes.

@@ -21,7 +21,7 @@ func Parse(name string, data []byte, checks ...NodeCheck) ([]*Flow, error) {
 	r := &reader{file: name}
 	docs := r.read(data)
 	if len(docs) == 0 && len(r.mistakes) == 0 {
-		r.report(0, 0, "", "the file is empty; it needs a flow")
+		r.report(0, 0, "the file is empty; it needs a flow")
 	}
 	d := &decoder{file: name}
 	for _, doc := range docs {
@@ -80,7 +80,7 @@ func FromResource(resource *v1.Flow, checks ...NodeCheck) (*Flow, error) {
 	}
 	f, more := check(d, checks)
 	if ms = append(ms, more...); len(ms) > 0 {
-		return nil, ms
+		return nil, ms.capped()
 	}
 	return f, nil
 }
@@ -129,7 +129,7 @@ func (d *decoded) place(path string) (line, column int) {
 
 // spoiled tells whether the value at a path, or one it is inside of, has a mistake already, so that no further one is worth telling.
 func (d *decoded) spoiled(path string) bool {
-	for path != "" {
+	for path = path[:min(len(path), 1000)]; path != ""; {
 		if d.bad[path] {
 			return true
 		}

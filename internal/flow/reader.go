@@ -16,17 +16,11 @@ var errBounds = errors.New("beyond a bound")
 type reader struct {
 	file     string
 	mistakes Mistakes
-	stack    []segment          // of the value that is read
+	trail    trail              // to the value that is read
 	names    map[*value]nameSet // of objects with many members
 }
 
-type (
-	segment struct {
-		name  string // of a member of an object
-		index int    // of an item of a list; -1 for a member
-	}
-	nameSet map[string]int
-)
+type nameSet map[string]bool
 
 // read decides between JSON and YAML and reads all documents. JSON is nearly YAML, but not in its escapes, tabs and long names, so a
 // file that starts like JSON is read as JSON unless it is named as YAML and isn't JSON, or has YAML's separators.
@@ -34,11 +28,11 @@ func (r *reader) read(data []byte) []*value {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	switch {
 	case len(data) > BytesMax:
-		r.report(0, 0, "", "the file is too large: %d bytes, and at most %d are allowed", len(data), BytesMax)
+		r.report(0, 0, "the file is too large: %d bytes, and at most %d are allowed", len(data), BytesMax)
 		return nil
 	case !utf8.Valid(data):
 		line, column := place(data, invalid(data))
-		r.report(line, column, "", "the file isn't UTF-8 text; save it as UTF-8")
+		r.report(line, column, "the file isn't UTF-8 text; save it as UTF-8")
 		return nil
 	}
 	start := bytes.TrimLeft(data, " \t\r\n")
@@ -68,12 +62,12 @@ func invalid(data []byte) int {
 	return len(data)
 }
 
-// add appends a member to an object, unless its name is already there.
-func (r *reader) add(v *value, k key) {
+// member appends a member to an object, unless its name is already there.
+func (r *reader) member(v *value, k key) {
 	if r.has(v, k.name) {
-		r.push(k.name, -1)
-		r.report(k.line, k.column, r.at(), "%q is there twice; remove one", shorten(k.name))
-		r.pop()
+		r.trail.member(k.name)
+		r.wrong(k.line, k.column, "%q is there twice; remove one", shorten(k.name))
+		r.trail.pop()
 		return
 	}
 	v.keys = append(v.keys, k)
@@ -93,27 +87,46 @@ func (r *reader) has(v *value, name string) bool {
 		r.names[v] = set
 	}
 	for i := len(set); i < len(v.keys); i++ {
-		set[v.keys[i].name] = i
+		set[v.keys[i].name] = true
 	}
-	_, ok := set[name]
-	return ok
+	return set[name]
 }
 
-func (r *reader) report(line, column int, path, format string, args ...any) {
+// report adds a mistake about the file.
+func (r *reader) report(line, column int, format string, args ...any) {
+	r.add(line, column, "", format, args...)
+}
+
+// wrong adds a mistake about the value that is read.
+func (r *reader) wrong(line, column int, format string, args ...any) {
+	if len(r.mistakes) <= mistakesMax { // before the path is put together
+		r.add(line, column, r.trail.String(), format, args...)
+	}
+}
+
+func (r *reader) add(line, column int, path, format string, args ...any) {
 	r.mistakes = append(r.mistakes, Mistake{File: r.file, Line: line, Column: column, Path: path, Text: fmt.Sprintf(format, args...)})
 }
 
-func (r *reader) push(name string, index int) { r.stack = append(r.stack, segment{name, index}) }
-func (r *reader) pop()                        { r.stack = r.stack[:len(r.stack)-1] }
+// trail is the way to a value. It's put together as a path only when somebody wants to see it, because names can be long.
+type trail []segment
 
-// at is the path of the value that is read.
-func (r *reader) at() string {
+type segment struct {
+	name  string // of a member of an object
+	index int    // of an item of a list; -1 for a member
+}
+
+func (t *trail) member(name string) { *t = append(*t, segment{name, -1}) }
+func (t *trail) item(i int)         { *t = append(*t, segment{"", i}) }
+func (t *trail) pop()               { *t = (*t)[:len(*t)-1] }
+
+func (t trail) String() string {
 	var b strings.Builder
-	for _, s := range r.stack {
+	for i, s := range t {
 		switch {
 		case s.index >= 0:
 			fmt.Fprintf(&b, "[%d]", s.index)
-		case b.Len() > 0:
+		case i > 0:
 			b.WriteString("." + s.name)
 		default:
 			b.WriteString(s.name)

@@ -33,6 +33,9 @@ func jsonNumber(s string) (string, bool) {
 		return s, true
 	}
 	plain := strings.ReplaceAll(s, "_", "")
+	if len(plain) > 400 {
+		return "0", false // longer than any number that can be meant, and dear to convert
+	}
 	if i, ok := new(big.Int).SetString(plain, 0); ok {
 		return i.String(), true
 	}

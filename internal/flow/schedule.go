@@ -37,7 +37,7 @@ func NewSchedule(expression, zone string) (Schedule, error) {
 	if word, rest, _ := strings.Cut(expression, " "); word == "@every" {
 		s.every, err = time.ParseDuration(strings.TrimSpace(rest))
 		if err != nil || s.every < time.Second || s.every%time.Second != 0 {
-			return Schedule{}, fmt.Errorf("bad schedule %q: @every takes whole seconds, minutes and hours, such as @every 90s", expression)
+			return Schedule{}, fmt.Errorf("bad schedule %q: @every takes whole seconds, minutes and hours, such as @every 90s", shorten(expression))
 		}
 		return s, nil
 	}
@@ -45,7 +45,7 @@ func NewSchedule(expression, zone string) (Schedule, error) {
 		return Schedule{}, fmt.Errorf("bad schedule %q: %w", shorten(expression), err)
 	}
 	if s.Next(time.Unix(0, 0)).IsZero() {
-		return Schedule{}, fmt.Errorf("bad schedule %q: there is no such day", expression)
+		return Schedule{}, fmt.Errorf("bad schedule %q: there is no such day", shorten(expression))
 	}
 	return s, nil
 }

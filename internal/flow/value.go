@@ -16,8 +16,10 @@ const (
 	// ConnectionsMax is the most connections of one flow.
 	ConnectionsMax = 10_000
 
-	depthMax = 100     // lists and objects inside each other
-	aliasMax = 100_000 // values that YAML aliases may add to a file
+	depthMax    = 100      // lists and objects inside each other
+	aliasMax    = BytesMax // bytes that YAML aliases may add to a file
+	mistakesMax = 1_000
+	pathMax     = 300
 )
 
 // kind is what a value is, in the words of the messages.
@@ -96,47 +98,58 @@ func (v *value) locate(path string) *value {
 	return best.value.locate(path[len(best.name):])
 }
 
-// json writes the value as compact JSON. What has no JSON form, or means another thing to kubectl, goes to report with its path.
-func (v *value) json(b *bytes.Buffer, path string, report func(line, column int, path, format string, args ...any)) {
+// jsonWriter writes values as compact JSON. What has no JSON form, or means another thing to kubectl, goes to report, with its path
+// from the value on.
+type jsonWriter struct {
+	bytes.Buffer
+	trail  trail
+	report func(line, column int, trail trail, format string, args ...any)
+}
+
+func (w *jsonWriter) value(v *value) {
 	switch v.kind {
 	case null:
-		b.WriteString("null")
+		w.WriteString("null")
 	case boolean:
 		if isWord(v.text) {
-			report(v.line, v.column, path, "%s means %t to some and text to others; write %t or %q", v.text, truth(v.text), truth(v.text), v.text)
+			w.report(v.line, v.column, w.trail, "%s means %t to some and text to others; write %t or %q", v.text, truth(v.text), truth(v.text), v.text)
 		}
-		fmt.Fprint(b, truth(v.text))
+		fmt.Fprint(w, truth(v.text))
 	case number:
 		n, ok := jsonNumber(v.text)
 		if !ok {
-			report(v.line, v.column, path, "%s is no number in JSON; quote it", shorten(v.text))
+			w.report(v.line, v.column, w.trail, "%s is no number in JSON; quote it", shorten(v.text))
 		}
-		b.WriteString(n)
+		w.WriteString(n)
 	case text:
-		writeText(b, v.text)
+		writeText(&w.Buffer, v.text)
 	case list:
-		b.WriteByte('[')
+		w.WriteByte('[')
 		for i, item := range v.list {
 			if i > 0 {
-				b.WriteByte(',')
+				w.WriteByte(',')
 			}
-			item.json(b, fmt.Sprintf("%s[%d]", path, i), report)
+			w.trail.item(i)
+			w.value(item)
+			w.trail.pop()
 		}
-		b.WriteByte(']')
+		w.WriteByte(']')
 	case object:
-		b.WriteByte('{')
+		w.WriteByte('{')
 		for i, k := range v.keys {
 			if i > 0 {
-				b.WriteByte(',')
+				w.WriteByte(',')
 			}
 			if k.word {
-				report(k.line, k.column, path, "name %s means %t to some and text to others; quote it", k.name, truth(k.name))
+				w.report(k.line, k.column, w.trail, "name %s means %t to some and text to others; quote it", k.name, truth(k.name))
 			}
-			writeText(b, k.name)
-			b.WriteByte(':')
-			k.value.json(b, path+"."+k.name, report)
+			writeText(&w.Buffer, k.name)
+			w.WriteByte(':')
+			w.trail.member(k.name)
+			w.value(k.value)
+			w.trail.pop()
 		}
-		b.WriteByte('}')
+		w.WriteByte('}')
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 func (r *reader) readYAML(data []byte) []*value {
 	loader, err := yaml.NewLoader(bytes.NewReader(data), yaml.WithPlugin(loaderlimits.New(loaderlimits.DepthValue(depthMax))))
 	if err != nil {
-		r.report(0, 0, "", "read YAML: %v", err)
+		r.report(0, 0, "read YAML: %v", err)
 		return nil
 	}
 	var docs []*value
@@ -46,7 +46,7 @@ func (r *reader) readYAML(data []byte) []*value {
 func (r *reader) yamlSyntax(data []byte, err error) {
 	var e *yaml.LoadError
 	if !errors.As(err, &e) {
-		r.report(0, 0, "", "not YAML: %v", err)
+		r.report(0, 0, "not YAML: %v", err)
 		return
 	}
 	line, column := e.Mark.Line, e.Mark.Column
@@ -59,42 +59,40 @@ func (r *reader) yamlSyntax(data []byte, err error) {
 		return l[:len(l)-len(bytes.TrimLeft(l, " \t"))]
 	}
 	if tab := bytes.IndexByte(indent(line), '\t'); tab >= 0 {
-		r.report(line, tab+1, "", "a tab can't indent YAML; use spaces")
+		r.report(line, tab+1, "a tab can't indent YAML; use spaces")
 		return
 	}
 	switch {
 	case e.Message == "found unexpected end of stream" && e.ContextMsg == "while scanning a quoted scalar":
-		r.report(e.ContextMark.Line, e.ContextMark.Column, "", "this quote is never closed")
+		r.report(e.ContextMark.Line, e.ContextMark.Column, "this quote is never closed")
 		return
 	case e.Message == "mapping values are not allowed in this context":
-		r.report(line, column, "", `unexpected ":"; quote the text that holds it, or check the indentation`)
+		r.report(line, column, `unexpected ":"; quote the text that holds it, or check the indentation`)
 		return
 	}
 	what := e.Message
 	if e.ContextMsg != "" {
 		what = e.ContextMsg + ", " + what
 	}
-	r.report(line, column, "", "not YAML: %s", what)
+	r.report(line, column, "not YAML: %s", what)
 }
 
 // yamlReader builds the tree of one YAML document, with aliases and merges worked out.
 type yamlReader struct {
 	*reader
 	inAlias int // aliases that we are inside of
-	added   int // values that aliases have added
+	added   int // bytes that aliases have added
 }
 
 func (y *yamlReader) value(n *yaml.Node, depth int) (*value, error) {
 	v := &value{line: n.Line, column: n.Column}
 	if depth > depthMax {
-		y.report(n.Line, n.Column, y.at(), "nested too deep; at most %d levels are allowed", depthMax)
+		y.wrong(n.Line, n.Column, "nested too deep; at most %d levels are allowed", depthMax)
 		return nil, errBounds
 	}
-	if y.inAlias > 0 {
-		if y.added++; y.added > aliasMax {
-			y.report(n.Line, n.Column, y.at(), "aliases make the file too large; at most %d values may come from them", aliasMax)
-			return nil, errBounds
-		}
+	if y.added += min(y.inAlias, 1) * (1 + len(n.Value)); y.added > aliasMax {
+		y.wrong(n.Line, n.Column, "aliases make the file too large; at most %d bytes may come from them", aliasMax)
+		return nil, errBounds
 	}
 	switch n.Kind {
 	case yaml.AliasNode:
@@ -126,19 +124,19 @@ func (y *yamlReader) scalar(v *value, n *yaml.Node) {
 	case "!!int", "!!float":
 		v.kind = number
 	default:
-		y.report(n.Line, n.Column, y.at(), "tag %s isn't supported; remove it", tag)
+		y.wrong(n.Line, n.Column, "tag %s isn't supported; remove it", tag)
 	}
 }
 
 func (y *yamlReader) items(v *value, n *yaml.Node, depth int) error {
 	v.kind = list
 	for i, item := range n.Content {
-		y.push("", i)
+		y.trail.item(i)
 		w, err := y.value(item, depth+1)
 		if err != nil {
 			return err
 		}
-		y.pop()
+		y.trail.pop()
 		v.list = append(v.list, w)
 	}
 	return nil
@@ -153,21 +151,22 @@ func (y *yamlReader) members(v *value, n *yaml.Node, depth int) error {
 			name = name.Alias
 		}
 		if name.Kind != yaml.ScalarNode || name.ShortTag() == "!!null" {
-			y.report(n.Content[i].Line, n.Content[i].Column, y.at(), "a name must be text; quote it")
+			y.wrong(n.Content[i].Line, n.Content[i].Column, "a name must be text; quote it")
 			continue
 		}
-		y.push(name.Value, -1)
+		y.added += min(y.inAlias, 1) * len(name.Value) // judged with the value
+		y.trail.member(name.Value)
 		w, err := y.value(n.Content[i+1], depth+1)
 		if err != nil {
 			return err
 		}
-		y.pop()
+		y.trail.pop()
 		if name.ShortTag() == "!!merge" {
 			merged = append(merged, w)
 			continue
 		}
 		word := name.ShortTag() == "!!str" && plain(name) && isWord(name.Value)
-		y.add(v, key{name: name.Value, word: word, line: name.Line, column: name.Column, value: w})
+		y.member(v, key{name: name.Value, word: word, line: name.Line, column: name.Column, value: w})
 	}
 	for _, m := range merged {
 		y.merge(v, m)
@@ -193,7 +192,7 @@ func (y *yamlReader) merge(v, m *value) {
 			}
 		}
 	default:
-		y.report(m.line, m.column, y.at(), "<< takes an object or a list of objects, found %s", m)
+		y.wrong(m.line, m.column, "<< takes an object or a list of objects, found %s", m)
 	}
 }
 
