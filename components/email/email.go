@@ -87,7 +87,7 @@ func function(now func() time.Time, encryption *tls.Config) component.Function {
 			return nil, err
 		}
 		step.OnStop(way.close)
-		step.Logger.Info("mail has a way out", "way", name)
+		step.Logger.Info("sends mail", "through", name)
 		s := &sender{step: step, config: config, settings: settings, way: way}
 		return s.process, nil
 	}
