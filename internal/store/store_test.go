@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -308,6 +309,43 @@ func TestReportAndDeadLetterAreOneError(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Senders of some generations give all that they make of one message the same id.
+func TestMessagesOfOneIDStayApart(t *testing.T) {
+	onBoth(t, func(t *testing.T, s suite) {
+		ids := map[string]int64{}
+		for _, body := range []string{"1", "2", "3"} {
+			letter, report := deadLetter("f1", "m1"), failure("f1", "m1")
+			letter.Input = []byte(`{"id":"x", "body":{"n":` + body + `}}`)
+			report.Input = []byte(`{"body":{"n":` + body + `.0},"headers":{},"id":"x"}`) // written anew
+			ids[body] = record(t, s.Store, report)
+			if id := record(t, s.Store, letter); id != ids[body] {
+				t.Errorf("dead letter %d isn't that of report %d", id, ids[body])
+			}
+		}
+		if len(list(t, s.Store, store.Filter{})) != 3 {
+			t.Errorf("ids are %v, want three", ids)
+		}
+		unknown := record(t, s.Store, failure("f1", "m1"))
+		if unknown != ids["3"] {
+			t.Errorf("a report without its message went to %d, want the newest of %v", unknown, ids)
+		}
+		if got := read(t, s.Store, ids["1"]); string(got.Input) != `{"id":"x", "body":{"n":1}}` || got.Times != 1 {
+			t.Errorf("got %+v", got)
+		}
+	})
+}
+
+func TestHeadersWithoutJSONFormAreText(t *testing.T) {
+	onBoth(t, func(t *testing.T, s suite) {
+		f := deadLetter("f1", "m1")
+		f.Headers = message.Headers{"a": math.NaN(), "b": map[string]any{"c": math.Inf(1)}, "d": true}
+		want := message.Headers{"a": "NaN", "b": "map[c:+Inf]", "d": true}
+		if diff := cmp.Diff(want, read(t, s.Store, record(t, s.Store, f)).Headers); diff != "" {
+			t.Errorf("headers (-want +got):\n%s", diff)
+		}
+	})
 }
 
 func TestErrorsWithoutMessageStayApart(t *testing.T) {

@@ -17,6 +17,7 @@ CREATE TABLE errors (
 	step        TEXT NOT NULL,
 	execution   TEXT NOT NULL,
 	message     TEXT NOT NULL, -- id of the message that couldn't be processed; empty for errors at start
+	fingerprint TEXT NOT NULL, -- of the message's body, since some senders give several messages one id; empty while it's unknown
 	state       TEXT NOT NULL, -- open, replayed, discarded
 	seen        BIGINT NOT NULL, -- which sources have told of it since it was last opened, as bits
 	times       BIGINT NOT NULL,
@@ -29,6 +30,6 @@ CREATE TABLE errors (
 	input_bytes BIGINT NOT NULL
 );
 
-CREATE UNIQUE INDEX errors_message ON errors (namespace, flow, step, message) WHERE message <> '';
+CREATE UNIQUE INDEX errors_message ON errors (namespace, flow, step, message, fingerprint) WHERE message <> '';
 CREATE INDEX errors_flow ON errors (namespace, flow, state, id);
 CREATE INDEX errors_state ON errors (state, last_at);
