@@ -1,0 +1,48 @@
+# Everything a person types is here. `make help` lists it.
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test test-short test-kill check format lint vet docs bench fuzz needs clean
+
+help: ## Show this help
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+run: build ## Build leat and run the three example flows (the main job)
+	./bin/leat run example/flow.json example/flow2.json example/wh-flow.json
+
+build: ## Build bin/leat
+	@mkdir -p bin
+	$(BUILD) -o bin/leat ./cmd/leat
+
+needs: ## Install what the tests need and this machine lacks: RabbitMQ, PostgreSQL, npm packages
+	@sh test/needs.sh
+
+test: needs ## Run all tests
+	$(GO) test -timeout 15m ./...
+
+test-kill: ## Run the kill tests at full length
+	LEAT_KILL=full $(GO) test -timeout 60m -count=1 -run Kill -v ./test/... ./internal/...
+
+check: needs format vet lint ## What CI checks besides: format, vet, lint, tests with the race detector
+	$(GO) test -race -timeout 40m ./...
+
+format: ## Fail if a file isn't formatted
+	@files=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$files" || { echo "gofmt -w $$files"; exit 1; }
+
+vet:
+	$(GO) vet ./...
+
+lint: ## staticcheck with the rules of staticcheck.conf; the shape of the code is test/architecture
+	$(GO) tool -modfile=tools/go.mod staticcheck ./...
+
+bench: build needs ## Run the benchmarks; docs/guide/benchmarks.md says how to read them
+	sh test/bench/run.sh
+
+fuzz: ## Fuzz every target for a minute each
+	sh test/fuzz.sh
+
+clean: ## Remove what was built
+	rm -rf bin
