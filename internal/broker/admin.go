@@ -49,7 +49,7 @@ func (b *Broker) DeleteVhost(name string) error {
 	ops := []core.Op{{Kind: core.OpDefine, Key: defineKey(defineVHost, name)}}
 	sp.Do(func(v *core.VHost) {
 		v.Destroy()
-		rest, _ := v.Take()
+		rest, _ := v.Take(true)
 		ops = append(rest, ops...)
 	})
 	return errors.Join(b.define(ops...), b.dropGrants(name))

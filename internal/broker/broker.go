@@ -179,7 +179,7 @@ func (b *Broker) firstStart() error {
 	fresh := len(b.spaces) == 0
 	b.mu.RUnlock()
 	if !fresh {
-		b.wake() // reads of restored queues
+		b.wake(false, true) // restored queues
 		return nil
 	}
 	return errors.Join(

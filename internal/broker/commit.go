@@ -2,20 +2,25 @@ package broker
 
 import (
 	"errors"
+	"time"
 
 	"github.com/openintegrationhub/leat/internal/broker/core"
 	"github.com/openintegrationhub/leat/internal/broker/server"
 )
 
 // wake starts the goroutines that write and read. It never blocks.
-func (b *Broker) wake() {
-	select {
-	case b.commits <- struct{}{}:
-	default:
+func (b *Broker) wake(write, read bool) {
+	if write {
+		select {
+		case b.commits <- struct{}{}:
+		default:
+		}
 	}
-	select {
-	case b.loads <- struct{}{}:
-	default:
+	if read {
+		select {
+		case b.loads <- struct{}{}:
+		default:
+		}
 	}
 }
 
@@ -31,35 +36,60 @@ func (b *Broker) commit() {
 	for {
 		select {
 		case <-b.commits:
-			b.commitAll()
+			b.commitAll(false)
 		case w := <-b.writes:
-			b.commitAll() // what it may refer to comes first
+			b.commitAll(false) // what it may refer to comes first
 			w.done <- b.commitOps(w.ops)
 		case <-b.stop:
-			b.commitAll()
+			b.commitAll(true)
 			return
 		}
 	}
 }
 
-// commitAll writes until nothing is left.
-func (b *Broker) commitAll() {
+// lingerTime is how long facts are gathered when consumers are quick: less than syncing takes on most disks.
+const lingerTime = 500 * time.Microsecond
+
+// linger gives quick consumers the time to make a write unnecessary.
+func (b *Broker) linger() {
+	wait := false
+	for _, sp := range b.list() {
+		sp.VHost.Mu.Lock()
+		pending, hasty := sp.VHost.Pending(), sp.VHost.Hasty()
+		sp.VHost.Mu.Unlock()
+		if pending && !hasty {
+			return
+		}
+		wait = wait || pending
+	}
+	if wait {
+		time.Sleep(lingerTime)
+	}
+}
+
+// commitAll writes until nothing is left; last makes it the last time.
+func (b *Broker) commitAll(last bool) {
 	var all []taken
 	var lists [][]core.Op
 	for {
 		all, lists = all[:0], lists[:0]
+		if !last {
+			b.linger()
+		}
 		for _, sp := range b.list() {
 			v := sp.VHost
 			v.Mu.Lock()
-			if v.Pending() {
-				ops, batch := v.Take()
-				all, lists = append(all, taken{sp, ops, batch}), append(lists, ops)
+			if v.Pending() || last {
+				if ops, batch := v.Take(last); len(ops) > 0 {
+					all, lists = append(all, taken{sp, ops, batch}), append(lists, ops)
+				}
 			}
 			v.Mu.Unlock()
 		}
 		if len(all) == 0 {
 			return
 		}
+		last = false
 		err := b.commitOps(lists...)
 		if err != nil {
 			b.opts.Logger.Error("store can't be written", "err", err)

@@ -146,6 +146,19 @@ func (a pipeAddr) String() string  { return string(a) }
 func (c *pipeConn) Read(p []byte) (int, error)  { return c.in.read(p) }
 func (c *pipeConn) Write(p []byte) (int, error) { return c.out.write(p) }
 
+// TryWrite writes as much as there's room for.
+func (c *pipeConn) TryWrite(p []byte) (int, error) {
+	g := c.out
+	g.mu.Lock()
+	room := ringMax - (len(g.buf) - g.r)
+	g.mu.Unlock()
+	// Only the caller writes, so room can but grow.
+	if room <= 0 {
+		return 0, nil
+	}
+	return g.write(p[:min(room, len(p))])
+}
+
 // Close ends both directions; what was written can still be read.
 func (c *pipeConn) Close() error {
 	c.in.close()

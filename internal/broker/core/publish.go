@@ -190,7 +190,7 @@ func (v *VHost) carbonCopies(m *Message) (*Message, []string, *Error) {
 		}
 		if !ok {
 			v.release(m)
-			return nil, nil, Errorf(CodePreconditionFailed, "unacceptable type in '%s' header: %s", name, wire.TypeName(value))
+			return nil, nil, Errorf(CodePreconditionFailed, "invalid message: {unacceptable_type_in_header,%q,%s}", name, wire.TypeName(value))
 		}
 	}
 	if _, ok := props.Headers.Get("BCC"); !ok {

@@ -58,6 +58,17 @@ type writes struct {
 	metas     []*level // touched since the last Take
 	refs      refTable
 	defines   uint64 // how many definitions were written
+	haste
+}
+
+// haste tells whether messages are mostly done with before they could be written. Then it pays to take facts a moment later: what is
+// withdrawn by then costs nothing, and its publisher got the confirm when the consumer acknowledged.
+type haste struct {
+	withdrawn int // entries withdrawn since the last Take
+	live      int // entries in the batch taken last
+	early     int // of them, how many were settled before they were committed
+	hasty     bool
+	urgent    bool // a definition is waiting
 }
 
 // longAgo is the batch that entries read back from the store are said to belong to.
@@ -67,25 +78,41 @@ const longAgo = 1
 func (v *VHost) Batch() uint64 { return v.batch }
 
 // Pending says whether there are facts to take.
-func (v *VHost) Pending() bool { return len(v.ops) > 0 || len(v.metas) > 0 }
+func (v *VHost) Pending() bool { return len(v.ops) > 0 }
+
+// Hasty says whether it pays to wait about a millisecond before Take.
+func (v *VHost) Hasty() bool { return v.hasty && !v.urgent }
 
 // CommittedBatch is the number of the last batch on disk.
 func (v *VHost) CommittedBatch() uint64 { return v.committed }
 
-// Take hands out the facts gathered so far and starts the next batch. Each batch must be passed to Committed, in order.
-// The messages in it stay as they are until then.
-func (v *VHost) Take() (ops []Op, batch uint64) {
+// Take hands out the facts gathered so far and starts the next batch, unless all of them were withdrawn: then ops is empty and the
+// batch goes on. Each batch must be passed to Committed, in order; its messages stay as they are until then. last, for the end, hands
+// out counts that have changed even when nothing else did.
+func (v *VHost) Take(last bool) (ops []Op, batch uint64) {
+	live, any := 0, last && len(v.metas) > 0
 	for i := range v.ops {
-		op := &v.ops[i]
-		if op.Kind == OpBody {
+		if op := &v.ops[i]; op.Kind == OpBody {
 			v.decideShared(op)
 		}
 	}
 	for i := range v.ops {
-		if op := &v.ops[i]; op.Kind == OpRef && !op.Msg.shared {
+		op := &v.ops[i]
+		if op.Kind == OpRef && !op.Msg.shared {
 			op.Kind = OpPut
 		}
+		if op.Kind == OpPut || op.Kind == OpRef {
+			live++
+		}
+		any = any || op.Kind != OpNone
 	}
+	v.hasty = v.hasty && v.withdrawn >= live
+	v.withdrawn, v.urgent = 0, false
+	if !any {
+		v.ops = v.ops[:0]
+		return nil, 0
+	}
+	v.live, v.early = live, 0
 	for _, lv := range v.metas {
 		lv.touched = false
 		if !lv.queue.deleted {
@@ -114,6 +141,7 @@ func (v *VHost) decideShared(op *Op) {
 // Committed says that a batch is on disk: confirms that waited for it go out, and its messages may be reused.
 func (v *VHost) Committed(batch uint64, ops []Op) {
 	v.committed = batch
+	v.hasty = v.hasty || v.live > 0 && v.early*4 >= v.live*3
 	for i := range ops {
 		if m := ops[i].Msg; m != nil {
 			v.release(m)
@@ -188,6 +216,7 @@ func (v *VHost) forget(lv *level, e *entry) {
 			m.stored--
 		}
 		m.refs-- // the entry itself still holds it
+		v.withdrawn++
 	} else {
 		if !lv.queue.deleted { // else OpGone has it
 			v.ops = append(v.ops, Op{Kind: OpDrop, Queue: lv.queue.id, Level: lv.number, Seq: e.seq})
@@ -200,6 +229,7 @@ func (v *VHost) forget(lv *level, e *entry) {
 		}
 	}
 	if !e.transient && e.batch > v.committed {
+		v.early++
 		v.settled(m)
 	}
 	e.batch = 0
@@ -229,6 +259,7 @@ func (v *VHost) define(key string, value wire.Table, remove bool) {
 		return
 	}
 	v.defines++
+	v.urgent = true
 	op := Op{Kind: OpDefine, Key: key}
 	if !remove {
 		op.Value = wire.AppendTable(nil, value)

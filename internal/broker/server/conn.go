@@ -106,7 +106,7 @@ const (
 func newConn(s *Server, nc net.Conn) *conn {
 	c := &conn{srv: s, nc: nc, buf: make([]byte, readSize), channels: map[uint16]*channel{}, frameMax: wire.FrameMaxMin}
 	c.log = s.opts.Logger.With("peer", nc.RemoteAddr().String())
-	c.out.init()
+	c.out.init(nc)
 	c.info.start(nc)
 	return c
 }
@@ -162,12 +162,12 @@ func (c *conn) handle() bool {
 	for c.state < stateRunning {
 		done, ok := c.handshake()
 		if !ok {
-			c.out.wake()
+			c.out.flush()
 			c.finish()
 			return false
 		}
 		if !done {
-			c.out.wake()
+			c.out.flush()
 			return true
 		}
 	}
@@ -181,7 +181,7 @@ func (c *conn) handle() bool {
 			c.fail(err)
 		}
 		c.space.unlock()
-		c.out.wake()
+		c.out.flush()
 		if c.state == stateDone {
 			c.finish()
 			return false
@@ -208,7 +208,7 @@ func (c *conn) resumed() bool {
 		}
 		c.out.add(func(b []byte) []byte { return append(b, c.held...) })
 		c.held = c.held[:0]
-		c.out.wake()
+		c.out.flush()
 		return true
 	case pauseLoad:
 		return c.space.awaitChange() == nil
@@ -404,7 +404,7 @@ func (c *conn) watch() {
 		}
 		if now := c.out.sent.Load(); now == sent && c.out.size.Load() == 0 {
 			c.out.add(wire.AppendHeartbeat)
-			c.out.wake()
+			c.out.flush()
 		} else {
 			sent = now
 		}

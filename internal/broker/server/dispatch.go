@@ -180,7 +180,7 @@ func (c *conn) block(reason string) {
 func (c *conn) unblock() {
 	if c.blocked && c.caps.Bool("connection.blocked") {
 		c.out.add(func(b []byte) []byte { return wire.AppendMethod(b, 0, wire.ConnectionUnblocked) })
-		c.out.wake()
+		c.out.flush()
 	}
 	c.blocked = false
 }

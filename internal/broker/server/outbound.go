@@ -1,6 +1,7 @@
 package server
 
 import (
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -8,26 +9,75 @@ import (
 	"github.com/openintegrationhub/leat/internal/broker/wire"
 )
 
-// outbound is the bytes that wait to be sent to a client. Many append; one goroutine writes all there is with one call.
+// outbound is the bytes that wait to be sent to a client. Many append; whoever flushes first writes all there is with one call, as far
+// as that goes without blocking. The writer goroutine does the rest.
 type outbound struct {
 	mu      sync.Mutex // guards what follows
-	drained *sync.Cond // signalled after each write
+	drained *sync.Cond // signalled after each write of the writer
 	buf     []byte
-	closing bool // send what is there, then close
-	broken  bool // the connection is gone
+	spare   []byte // for the next buf
+	rest    []byte // taken by flush and not yet sent: the writer's first task
+	writing bool   // somebody is at it
+	closing bool   // send what is there, then close
+	broken  bool   // the connection is gone
 
-	size   atomic.Int64 // of buf and of what is being written
+	size   atomic.Int64 // of all that is not yet sent
 	paused atomic.Bool  // somebody was told that there's no room
 	wakeup chan struct{}
 	sent   atomic.Uint64 // bytes
+	try    tryWriter     // nil when the connection can't write without blocking
 }
 
 // bufferKeep is the largest buffer in bytes that is used again.
 const bufferKeep = 256 << 10
 
-func (o *outbound) init() {
+func (o *outbound) init(nc net.Conn) {
 	o.drained = sync.NewCond(&o.mu)
 	o.wakeup = make(chan struct{}, 1)
+	o.try = newTryWriter(nc)
+}
+
+// flush sends what is there if that can be done at once, else leaves it to the writer.
+func (o *outbound) flush() {
+	o.mu.Lock()
+	if o.writing || len(o.buf) == 0 && !o.closing {
+		o.mu.Unlock()
+		return
+	}
+	if o.try == nil || o.closing {
+		o.mu.Unlock()
+		o.wake()
+		return
+	}
+	o.writing = true
+	buf := o.buf
+	o.buf, o.spare = o.spare[:0], nil
+	o.mu.Unlock()
+	n, err := o.try.TryWrite(buf)
+	o.sent.Add(uint64(n))
+	o.mu.Lock()
+	left := o.size.Add(int64(-n))
+	if n < len(buf) || err != nil {
+		o.rest = buf[n:] // with an error the writer meets it again
+		o.mu.Unlock()
+		o.wake()
+		return
+	}
+	o.writing = false
+	o.recycle(buf)
+	more := left > 0 || o.closing
+	o.drained.Broadcast()
+	o.mu.Unlock()
+	if more || o.paused.Load() {
+		o.wake()
+	}
+}
+
+// recycle keeps a sent buffer for use. The caller holds mu.
+func (o *outbound) recycle(buf []byte) {
+	if cap(buf) <= bufferKeep {
+		o.spare = buf[:0]
+	}
 }
 
 // wake starts the writer.
@@ -92,24 +142,27 @@ const closeWait = 5 * time.Second
 // write is the writer goroutine: it ends when the connection does.
 func (c *conn) write() {
 	o := &c.out
-	var spare []byte
 	for range o.wakeup {
 		o.mu.Lock()
-		buf, closing := o.buf, o.closing
-		o.buf = spare[:0]
+		if o.writing && o.rest == nil {
+			o.mu.Unlock() // flush is at it, and wakes us when there's more
+			continue
+		}
+		o.writing = true
+		rest, buf, closing := o.rest, o.buf, o.closing
+		o.rest, o.buf, o.spare = nil, o.spare[:0], nil
 		o.mu.Unlock()
-		var err error
-		if len(buf) > 0 {
+		_, err := c.nc.Write(rest)
+		if err == nil {
 			_, err = c.nc.Write(buf)
-			o.sent.Add(uint64(len(buf)))
 		}
-		if spare = buf; cap(spare) > bufferKeep {
-			spare = nil
-		}
+		o.sent.Add(uint64(len(rest) + len(buf)))
 		o.mu.Lock()
-		left := o.size.Add(-int64(len(buf)))
+		left := o.size.Add(-int64(len(rest) + len(buf)))
+		o.writing = false
+		o.recycle(buf)
 		o.broken = o.broken || err != nil || closing && left == 0
-		end, more := o.broken, left > 0
+		end, more := o.broken, left > 0 || o.closing
 		o.drained.Broadcast()
 		o.mu.Unlock()
 		if end {
@@ -118,7 +171,7 @@ func (c *conn) write() {
 			}
 			return
 		}
-		if more || closing {
+		if more {
 			o.wake()
 		}
 		if left < int64(c.srv.opts.OutboundHigh/2) && o.paused.Swap(false) {

@@ -12,7 +12,7 @@ import (
 // started come to its end, then wakes those it concerns.
 type Space struct {
 	VHost *core.VHost
-	wake  func() // there is something to write or to read
+	wake  func(write, read bool) // there is something to write or to read
 	cond  *sync.Cond
 	err   error // the store has failed
 	dirty []*conn
@@ -21,8 +21,8 @@ type Space struct {
 	gone  bool
 }
 
-// NewSpace makes a Space. wake must not block; it's called when VHost.Pending or VHost.WantsLoad.
-func NewSpace(v *core.VHost, wake func()) *Space {
+// NewSpace makes a Space. wake must not block; it's told whether VHost.Pending and whether VHost.WantsLoad.
+func NewSpace(v *core.VHost, wake func(write, read bool)) *Space {
 	sp := &Space{VHost: v, wake: wake}
 	sp.cond = sync.NewCond(&v.Mu)
 	return sp
@@ -43,7 +43,7 @@ func (sp *Space) lock() {
 func (sp *Space) unlock() {
 	v := sp.VHost
 	v.Flush()
-	work := v.Pending() || v.WantsLoad()
+	write, read := v.Pending(), v.WantsLoad()
 	sp.arm()
 	var few [4]*conn
 	dirty := append(few[:0], sp.dirty...)
@@ -54,10 +54,10 @@ func (sp *Space) unlock() {
 	sp.dirty = sp.dirty[:0]
 	v.Mu.Unlock()
 	for _, c := range dirty {
-		c.out.wake()
+		c.out.flush()
 	}
-	if work {
-		sp.wake()
+	if write || read {
+		sp.wake(write, read)
 	}
 }
 
