@@ -26,10 +26,18 @@ type runCommand struct {
 	Watch     bool              `help:"Apply changes of the flow files while they run."`
 	LogFormat string            `enum:"text,json" default:"text" help:"text for people, json for machines."`
 	Verbose   bool              `short:"v" help:"Log more."`
+	Profile   string            `placeholder:"FILE" help:"Write a CPU profile for go tool pprof."`
 }
 
 func (c *runCommand) Run(ctx context.Context, std streams) error {
 	tuneCollector()
+	if c.Profile != "" {
+		stop, err := profile(c.Profile)
+		if err != nil {
+			return wrongInput{err}
+		}
+		defer stop()
+	}
 	options, err := c.options(std)
 	if err != nil {
 		return wrongInput{err}
