@@ -1,0 +1,315 @@
+// Package management is RabbitMQ's management HTTP API on top of the embedded broker: as much of it as operators and tools need, with
+// the same paths, JSON fields and status codes as RabbitMQ 3.10. It has no pages for people.
+//
+// What a user asks for is done with that user's own permissions, over an AMQP connection in memory, as RabbitMQ does it.
+package management
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/openintegrationhub/leat/internal/broker"
+)
+
+// Options of the API. The zero value works.
+type Options struct {
+	// Logger takes failures that are nobody's mistake; nil is none.
+	Logger *slog.Logger
+	// Node is the name that the broker gives itself; default leat@localhost.
+	Node string
+	// Listeners are told by the overview and asked by health checks.
+	Listeners []Listener
+	// BodyMax bounds a request's body in bytes; default 20 MiB, which is RabbitMQ's.
+	BodyMax int64
+}
+
+// Listener is where the broker takes clients.
+type Listener struct {
+	Protocol string // amqp, amqp/ssl, http
+	Addr     net.Addr
+}
+
+// New returns the API's handler. Users log in by Basic authentication; tags decide what they may ask:
+// management for what is in their virtual hosts, monitoring for all connections, administrator for accounts and virtual hosts.
+func New(b *broker.Broker, opts Options) http.Handler {
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if opts.Node == "" {
+		opts.Node = "leat@localhost"
+	}
+	if opts.BodyMax == 0 {
+		opts.BodyMax = 20 << 20
+	}
+	a := &api{broker: b, opts: opts, mux: http.NewServeMux()}
+	a.routes()
+	return a
+}
+
+type api struct {
+	broker *broker.Broker
+	opts   Options
+	mux    *http.ServeMux
+}
+
+func (a *api) routes() {
+	for _, routes := range []map[string]route{a.accountRoutes(), a.objectRoutes(), a.messageRoutes(), a.clientRoutes(), a.statusRoutes()} {
+		for pattern, route := range routes {
+			a.mux.Handle(pattern, a.handler(route))
+		}
+	}
+	a.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { write(w, errObject.status, errObject) })
+}
+
+// ServeHTTP takes paths with and without a slash at the end.
+func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if p := r.URL.Path; len(p) > 1 && strings.HasSuffix(p, "/") && !strings.HasSuffix(r.URL.EscapedPath(), "%2F") {
+		trimmed := *r.URL
+		trimmed.Path, trimmed.RawPath = strings.TrimSuffix(p, "/"), strings.TrimSuffix(trimmed.RawPath, "/")
+		shallow := *r
+		shallow.URL = &trimmed
+		r = &shallow
+	}
+	a.mux.ServeHTTP(w, r)
+}
+
+// level is what a user must be to ask something.
+type level int
+
+const (
+	anyone        level = iota // any user with a tag for management
+	monitoring                 // or administrator
+	administrator              // only
+)
+
+// route answers one kind of request. It returns a status and what to send as JSON, if anything.
+type route struct {
+	level  level
+	answer func(*call) (status int, body any, err error)
+}
+
+// call is one request of a user who may ask it.
+type call struct {
+	*http.Request
+	user     broker.User
+	password string
+	header   http.Header // of the answer
+}
+
+func (a *api) handler(rt route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, a.opts.BodyMax)
+		c, err := a.login(r, rt.level)
+		if err != nil {
+			w.Header().Set("WWW-Authenticate", `Basic realm="RabbitMQ Management"`)
+			a.fail(w, r, err)
+			return
+		}
+		c.header = w.Header()
+		if err := a.checkVHost(c); err != nil {
+			a.fail(w, r, err)
+			return
+		}
+		status, body, err := rt.answer(c)
+		if err != nil {
+			a.fail(w, r, err)
+			return
+		}
+		if body == nil {
+			w.WriteHeader(status)
+			return
+		}
+		if body, err = arrange(body, r.URL.Query()); err != nil {
+			a.fail(w, r, err)
+			return
+		}
+		write(w, status, body)
+	})
+}
+
+// login finds the user and checks that it may ask at this level.
+func (a *api) login(r *http.Request, want level) (*call, error) {
+	name, password, ok := r.BasicAuth()
+	if !ok {
+		return nil, &refusal{status: http.StatusUnauthorized}
+	}
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	local := err == nil && net.ParseIP(host).IsLoopback()
+	if err := a.broker.CheckPassword(name, password, local); err != nil {
+		return nil, refused(http.StatusUnauthorized, "not_authorized", "Login failed")
+	}
+	user, ok := a.findUser(name)
+	if !ok {
+		return nil, refused(http.StatusUnauthorized, "not_authorized", "Login failed")
+	}
+	has := func(tags ...string) bool {
+		return slices.ContainsFunc(tags, func(tag string) bool { return slices.Contains(user.Tags, tag) })
+	}
+	switch {
+	case !has("administrator", "monitoring", "policymaker", "management"):
+		return nil, unauthorised("Not management user")
+	case want == administrator && !has("administrator"):
+		return nil, unauthorised("Not administrator user")
+	case want == monitoring && !has("administrator", "monitoring"):
+		return nil, unauthorised("Not monitor user")
+	}
+	return &call{Request: r, user: user, password: password}, nil
+}
+
+func (a *api) findUser(name string) (broker.User, bool) {
+	users := a.broker.Users()
+	i := slices.IndexFunc(users, func(u broker.User) bool { return u.Name == name })
+	if i < 0 {
+		return broker.User{}, false
+	}
+	return users[i], true
+}
+
+// checkVHost makes sure that the virtual host in the path exists and is the user's. Administrators manage all, but look into none
+// that isn't theirs.
+func (a *api) checkVHost(c *call) error {
+	vhost := c.PathValue("vhost")
+	if vhost == "" {
+		return nil
+	}
+	if !slices.Contains(a.broker.Vhosts(), vhost) {
+		if c.Method == http.MethodPut || c.Method == http.MethodPost {
+			return refused(http.StatusNotFound, "not_found", "vhost_not_found")
+		}
+		return errObject
+	}
+	if !c.mayEnter(vhost) {
+		return unauthorised("User not authorised to access virtual host")
+	}
+	return nil
+}
+
+func (c *call) mayEnter(vhost string) bool {
+	_, ok := c.user.Permissions[vhost]
+	return ok
+}
+
+// sees tells whether the user may see what belongs to others.
+func (c *call) sees() bool {
+	return slices.Contains(c.user.Tags, "administrator") || slices.Contains(c.user.Tags, "monitoring")
+}
+
+// vhosts are those that a list covers: the one in the path, or all that the user may enter.
+func (a *api) vhosts(c *call) []string {
+	if vhost := c.PathValue("vhost"); vhost != "" {
+		return []string{vhost}
+	}
+	return slices.DeleteFunc(a.broker.Vhosts(), func(v string) bool { return !c.mayEnter(v) })
+}
+
+// refusal is an error as RabbitMQ words it.
+type refusal struct {
+	status int
+	Code   string `json:"error"`
+	Reason any    `json:"reason"`
+}
+
+func (r *refusal) Error() string { return r.Code }
+
+func refused(status int, code string, reason any) *refusal { return &refusal{status, code, reason} }
+
+func badRequest(reason any) *refusal { return refused(http.StatusBadRequest, "bad_request", reason) }
+
+func unauthorised(reason string) *refusal {
+	return refused(http.StatusUnauthorized, "not_authorised", reason)
+}
+
+// errObject is RabbitMQ's answer for what isn't there.
+var errObject = refused(http.StatusNotFound, "Object Not Found", "Not Found")
+
+func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if e, ok := errors.AsType[*refusal](err); ok {
+		if e.Code == "" {
+			w.WriteHeader(e.status)
+			return
+		}
+		write(w, e.status, e)
+		return
+	}
+	if errors.Is(err, broker.ErrNotFound) {
+		write(w, http.StatusNotFound, errObject)
+		return
+	}
+	a.opts.Logger.Error("management request failed", "method", r.Method, "path", r.URL.Path, "err", err)
+	write(w, http.StatusInternalServerError, refused(0, "internal_server_error", err.Error()))
+}
+
+func write(w http.ResponseWriter, status int, body any) {
+	text, err := json.Marshal(body)
+	if err != nil {
+		status, text = http.StatusInternalServerError, []byte(`{"error":"internal_server_error"}`)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-cache")
+	w.WriteHeader(status)
+	w.Write(text)
+}
+
+// read decodes the request's body and checks that required fields are there. An empty body is an empty object.
+func (c *call) read(required ...string) (map[string]any, error) {
+	text, err := io.ReadAll(c.Body)
+	if err != nil {
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			return nil, badRequest("request body is too large")
+		}
+		return nil, badRequest(err.Error())
+	}
+	fields := map[string]any{}
+	if len(text) > 0 {
+		d := json.NewDecoder(strings.NewReader(string(text)))
+		d.UseNumber()
+		if err := d.Decode(&fields); err != nil {
+			return nil, badRequest("not_json")
+		}
+	}
+	var missing []string
+	for _, name := range required {
+		if _, ok := fields[name]; !ok {
+			missing = append(missing, "{key_missing,"+name+"}")
+		}
+	}
+	if len(missing) > 0 {
+		return nil, badRequest("[" + strings.Join(missing, ",") + "]")
+	}
+	return fields, nil
+}
+
+// text is a field that must be a text when it's there.
+func text(fields map[string]any, name string) (string, error) {
+	switch v := fields[name].(type) {
+	case nil:
+		return "", nil
+	case string:
+		return v, nil
+	default:
+		return "", badRequest([]any{"not_a_string", v})
+	}
+}
+
+// flag is a field that must be a truth value when it's there; RabbitMQ takes the words too.
+func flag(fields map[string]any, name string) (bool, error) {
+	switch v := fields[name].(type) {
+	case nil:
+		return false, nil
+	case bool:
+		return v, nil
+	case string:
+		if v == "true" || v == "false" {
+			return v == "true", nil
+		}
+		return false, badRequest([]any{"not_boolean", v})
+	default:
+		return false, badRequest([]any{"not_boolean", v})
+	}
+}
