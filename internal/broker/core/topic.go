@@ -105,9 +105,8 @@ func (s *topicSearch) walk(n *topicNode, rest []byte, end bool) {
 		return
 	}
 	s.walk(any, rest, false)
-	for more {
+	for more = true; more; rest = after { // "#" takes one word more each time
 		_, after, more = bytes.Cut(rest, []byte{'.'})
 		s.walk(any, after, !more)
-		rest = after
 	}
 }

@@ -1,0 +1,521 @@
+package core
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/openintegrationhub/leat/internal/broker/wire"
+)
+
+// recorder is a Sink that writes down what it is given.
+type recorder struct {
+	log  []string
+	full bool
+}
+
+func (r *recorder) add(format string, args ...any) {
+	r.log = append(r.log, fmt.Sprintf(format, args...))
+}
+
+func (r *recorder) Deliver(ch uint16, consumer string, tag uint64, redelivered bool, c wire.Content) {
+	again := ""
+	if redelivered {
+		again = " again"
+	}
+	r.add("%s %d %s%s", consumer, tag, c.Body, again)
+}
+
+func (r *recorder) Return(_ uint16, code uint16, text string, c wire.Content) {
+	r.add("return %d %s %s", code, text, c.Body)
+}
+
+func (r *recorder) Confirm(_ uint16, tag uint64, multiple, nack bool) {
+	kind := "ack"
+	if nack {
+		kind = "nack"
+	}
+	if multiple {
+		kind += " to"
+	}
+	r.add("%s %d", kind, tag)
+}
+
+func (r *recorder) Cancel(_ uint16, consumer string) { r.add("cancel %s", consumer) }
+func (r *recorder) Writable() bool                   { return !r.full }
+
+// bed is a virtual host with one connection and channel, and a pretended store that remembers entries.
+type bed struct {
+	*testing.T
+	v      *VHost
+	c      *Conn
+	ch     *Channel
+	sink   *recorder
+	stored map[string]string // "queue/level/seq" -> body
+	bodies map[uint64]string
+}
+
+func newBed(t *testing.T, durable bool) *bed {
+	b := &bed{T: t, sink: &recorder{}, stored: map[string]string{}, bodies: map[uint64]string{}}
+	b.v = New(Setup{Name: "/", Durable: durable, Limits: DefaultLimits(), Now: 1000})
+	b.c = b.v.NewConn(b.sink, nil)
+	b.ch = b.c.NewChannel(1)
+	return b
+}
+
+func (b *bed) must(err *Error) {
+	b.Helper()
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+// queue declares a durable queue; args are name, value pairs.
+func (b *bed) queue(name string, args ...any) *Queue {
+	b.Helper()
+	q, err := b.c.DeclareQueue(QueueSpec{Name: name, Durable: true, Args: table(args...)})
+	b.must(err)
+	return q
+}
+
+func table(args ...any) wire.Table {
+	var t wire.Table
+	for i := 0; i < len(args); i += 2 {
+		t = append(t, wire.Field{Name: args[i].(string), Value: args[i+1]})
+	}
+	return t
+}
+
+func (b *bed) exchange(name, kind string, args ...any) {
+	b.Helper()
+	b.must(b.c.DeclareExchange(ExchangeSpec{Name: name, Kind: kind, Durable: true, Args: table(args...)}))
+}
+
+func (b *bed) bind(source, key, queue string, args ...any) {
+	b.Helper()
+	b.must(b.c.Bind(BindingSpec{Source: source, Destination: queue, Key: key, Args: table(args...)}))
+}
+
+func message(v *VHost, exchange, key, body string, p wire.Properties) *Message {
+	m := v.NewMessage()
+	m.Begin(wire.AppendShortstr(wire.AppendShortstr(nil, exchange), key))
+	if err := m.Header(p.Append(nil), uint64(len(body))); err != nil {
+		panic(err)
+	}
+	m.Body([]byte(body))
+	return m
+}
+
+func persistent() wire.Properties {
+	two := uint8(2)
+	return wire.Properties{DeliveryMode: &two}
+}
+
+// publish sends persistent messages.
+func (b *bed) publish(exchange, key string, bodies ...string) {
+	b.Helper()
+	for _, body := range bodies {
+		b.must(b.ch.Publish(message(b.v, exchange, key, body, persistent()), true))
+	}
+	b.v.Flush()
+}
+
+func (b *bed) consume(queue, tag string, noAck bool) {
+	b.Helper()
+	_, err := b.ch.Consume(ConsumeSpec{Queue: queue, Tag: tag, NoAck: noAck})
+	b.must(err)
+	b.v.Flush()
+}
+
+// commit writes what is pending to the pretended store.
+func (b *bed) commit() {
+	b.Helper()
+	ops, batch := b.v.Take(false)
+	if len(ops) == 0 {
+		return
+	}
+	for _, op := range ops {
+		key := fmt.Sprintf("%d/%d/%d", op.Queue, op.Level, op.Seq)
+		switch op.Kind {
+		case OpPut:
+			if _, twice := b.stored[key]; twice {
+				b.Errorf("entry %s was written twice", key)
+			}
+			b.stored[key] = string(op.Msg.Content().Body)
+		case OpBody:
+			b.bodies[op.Body] = string(op.Msg.Content().Body)
+		case OpRef:
+			b.stored[key] = fmt.Sprintf("-> %d", op.Body)
+		case OpDrop:
+			if _, there := b.stored[key]; !there {
+				b.Errorf("entry %s was removed and isn't there", key)
+			}
+			delete(b.stored, key)
+		case OpFree:
+			delete(b.bodies, op.Body)
+		case OpGone:
+			for k := range b.stored {
+				if strings.HasPrefix(k, fmt.Sprintf("%d/", op.Queue)) {
+					delete(b.stored, k)
+				}
+			}
+		}
+	}
+	b.v.Committed(batch, ops)
+	b.v.Flush()
+}
+
+// expect compares what was sent since the last call.
+func (b *bed) expect(want ...string) {
+	b.Helper()
+	b.v.Flush()
+	got := b.sink.log
+	b.sink.log = nil
+	if diff := cmp.Diff(want, got); diff != "" {
+		b.Errorf("sent (-want +got):\n%s", diff)
+	}
+}
+
+func TestConfirmComesAfterTheCommitUnlessAConsumerWasFaster(t *testing.T) {
+	b := newBed(t, true)
+	b.queue("q")
+	b.ch.Confirm()
+	b.publish("", "q", "1", "2")
+	b.expect()
+	b.commit()
+	b.expect("ack to 2")
+	if len(b.stored) != 2 {
+		t.Errorf("stored %v, want both", b.stored)
+	}
+	b.consume("q", "c", false)
+	b.expect("c 1 1", "c 2 2")
+	b.publish("", "q", "3")
+	b.expect("c 3 3")
+	b.must(b.ch.Ack(3, true))
+	b.expect("ack 3")
+	b.commit()
+	if len(b.stored) != 0 {
+		t.Errorf("stored %v, want nothing: 3 was never written", b.stored)
+	}
+}
+
+func TestAMessageToManyQueuesIsStoredOnce(t *testing.T) {
+	b := newBed(t, true)
+	b.exchange("x", "fanout")
+	for i := range 10 {
+		name := fmt.Sprint("q", i)
+		b.queue(name)
+		b.bind("x", "", name)
+	}
+	b.publish("x", "", "m")
+	b.commit()
+	if len(b.bodies) != 1 || len(b.stored) != 10 {
+		t.Fatalf("stored %d bodies and %d entries, want 1 and 10", len(b.bodies), len(b.stored))
+	}
+	for i := range 10 {
+		if len(b.bodies) != 1 {
+			t.Fatalf("the body has gone before the last entry, after %d", i)
+		}
+		r, err := b.ch.Get(fmt.Sprint("q", i), true)
+		b.must(err)
+		r.Done()
+		b.commit()
+	}
+	if len(b.bodies) != 0 || len(b.stored) != 0 {
+		t.Errorf("left %d bodies and %d entries, want none", len(b.bodies), len(b.stored))
+	}
+}
+
+func TestASharedBodyOfWhichOneEntryIsLeftIsWrittenInline(t *testing.T) {
+	b := newBed(t, true)
+	b.exchange("x", "fanout")
+	for _, q := range []string{"a", "b"} {
+		b.queue(q)
+		b.bind("x", "", q)
+	}
+	b.consume("a", "c", true)
+	b.publish("x", "", "m")
+	b.commit()
+	if len(b.bodies) != 0 || len(b.stored) != 1 {
+		t.Errorf("stored %d bodies, entries %v; want one inline entry", len(b.bodies), b.stored)
+	}
+}
+
+func TestRequeuedMessagesComeBackInOrder(t *testing.T) {
+	b := newBed(t, false)
+	b.queue("q")
+	b.consume("q", "c", false)
+	b.publish("", "q", "1", "2", "3", "4")
+	b.expect("c 1 1", "c 2 2", "c 3 3", "c 4 4")
+	b.ch.Cancel("c")
+	b.must(b.ch.Nack(3, false, true))
+	b.must(b.ch.Nack(1, false, true))
+	b.must(b.ch.Ack(2, false))
+	b.must(b.ch.Nack(0, true, true))
+	b.consume("q", "d", false)
+	b.expect("d 5 1 again", "d 6 3 again", "d 7 4 again")
+}
+
+func TestPrefetchHoldsBackAndAcksLetGoOn(t *testing.T) {
+	b := newBed(t, false)
+	b.queue("q")
+	b.must(b.ch.Qos(0, 2, false))
+	b.consume("q", "c", false)
+	b.publish("", "q", "1", "2", "3", "4")
+	b.expect("c 1 1", "c 2 2")
+	b.must(b.ch.Ack(1, false))
+	b.expect("c 3 3")
+	b.must(b.ch.Nack(3, true, false))
+	b.expect("c 4 4")
+}
+
+func TestAClientWithoutRoomGetsNothingUntilItHas(t *testing.T) {
+	b := newBed(t, false)
+	b.queue("q")
+	b.consume("q", "c", true)
+	b.sink.full = true
+	b.publish("", "q", "1", "2")
+	b.expect()
+	b.sink.full = false
+	b.c.Resume()
+	b.expect("c 1 1", "c 2 2")
+}
+
+func TestPriorities(t *testing.T) {
+	b := newBed(t, false)
+	b.queue("q", "x-max-priority", int32(5))
+	for i, p := range []uint8{0, 3, 9, 3, 5} {
+		prio := p
+		b.must(b.ch.Publish(message(b.v, "", "q", fmt.Sprintf("%d:%d", i, p), wire.Properties{Priority: &prio}), false))
+	}
+	b.consume("q", "c", true)
+	b.expect("c 1 2:9", "c 2 4:5", "c 3 1:3", "c 4 3:3", "c 5 0:0")
+}
+
+func TestDropHeadDeadLettersTheOldest(t *testing.T) {
+	b := newBed(t, false)
+	b.queue("dead")
+	b.queue("q", "x-max-length", int32(2), "x-dead-letter-exchange", "", "x-dead-letter-routing-key", "dead")
+	b.publish("", "q", "1", "2", "3", "4")
+	b.consume("dead", "d", true)
+	b.consume("q", "c", true)
+	b.expect("d 1 1", "d 2 2", "c 3 3", "c 4 4")
+}
+
+func TestRejectPublishNacksWithinTheOrderOfConfirms(t *testing.T) {
+	b := newBed(t, true)
+	b.queue("small", "x-max-length", int32(1), "x-overflow", "reject-publish")
+	b.queue("q")
+	b.ch.Confirm()
+	b.publish("", "small", "1", "2")
+	b.publish("", "q", "3")
+	b.expect()
+	b.commit()
+	b.expect("ack 1", "nack 2", "ack 3")
+}
+
+func TestExpiryWaitsForTheHeadOfTheQueue(t *testing.T) {
+	b := newBed(t, false)
+	b.queue("dead")
+	b.queue("q", "x-dead-letter-exchange", "", "x-dead-letter-routing-key", "dead")
+	for body, ms := range map[string]string{"long": "100"} {
+		b.must(b.ch.Publish(message(b.v, "", "q", body, wire.Properties{Expiration: &ms}), false))
+	}
+	short := "10"
+	b.must(b.ch.Publish(message(b.v, "", "q", "short", wire.Properties{Expiration: &short}), false))
+	b.consume("dead", "d", true)
+	b.v.SetNow(1050)
+	b.v.Tick()
+	b.expect()
+	if due := b.v.Due(); due != 1100 {
+		t.Errorf("due at %d, want 1100", due)
+	}
+	b.v.SetNow(1100)
+	b.v.Tick()
+	b.expect("d 1 long", "d 2 short")
+}
+
+func TestUnusedQueueExpires(t *testing.T) {
+	b := newBed(t, false)
+	b.queue("q", "x-expires", int32(500))
+	b.consume("q", "c", true)
+	b.v.SetNow(5000)
+	b.v.Tick()
+	b.ch.Cancel("c")
+	b.v.Flush()
+	if b.v.queues["q"] == nil {
+		t.Fatal("a queue in use has expired")
+	}
+	b.v.SetNow(5500)
+	b.v.Tick()
+	if b.v.queues["q"] != nil {
+		t.Error("the queue is still there")
+	}
+}
+
+func TestACycleWithoutARejectionEnds(t *testing.T) {
+	b := newBed(t, false)
+	b.queue("a", "x-message-ttl", int32(10), "x-dead-letter-exchange", "", "x-dead-letter-routing-key", "b")
+	b.queue("b", "x-message-ttl", int32(10), "x-dead-letter-exchange", "", "x-dead-letter-routing-key", "a")
+	b.publish("", "a", "m")
+	for now := int64(1010); now < 1100; now += 10 {
+		b.v.SetNow(now)
+		b.v.Tick()
+		b.v.Flush()
+	}
+	if a, c := b.v.queues["a"].ready(), b.v.queues["b"].ready(); a+c != 0 {
+		t.Errorf("%d and %d messages are left, want none", a, c)
+	}
+}
+
+func TestSingleActiveConsumerIsReplaced(t *testing.T) {
+	b := newBed(t, false)
+	b.queue("q", "x-single-active-consumer", true)
+	b.consume("q", "one", true)
+	b.consume("q", "two", true)
+	b.publish("", "q", "1", "2")
+	b.expect("one 1 1", "one 2 2")
+	b.ch.Cancel("one")
+	b.publish("", "q", "3")
+	b.expect("two 3 3")
+}
+
+func TestConsumerPriority(t *testing.T) {
+	b := newBed(t, false)
+	b.queue("q")
+	b.must(b.ch.Qos(0, 1, false))
+	b.consume("q", "low", false)
+	_, err := b.ch.Consume(ConsumeSpec{Queue: "q", Tag: "high", Args: table("x-priority", int32(10))})
+	b.must(err)
+	b.publish("", "q", "1", "2", "3")
+	b.expect("high 1 1", "low 2 2")
+}
+
+func TestDeletingAQueueTellsItsConsumers(t *testing.T) {
+	b := newBed(t, true)
+	b.queue("q")
+	b.consume("q", "c", false)
+	b.publish("", "q", "1")
+	b.expect("c 1 1")
+	_, err := b.c.DeleteQueue("q", false, false)
+	b.must(err)
+	b.expect("cancel c")
+	b.must(b.ch.Ack(1, false))
+	b.commit()
+	if len(b.stored) != 0 {
+		t.Errorf("left in the store: %v", b.stored)
+	}
+}
+
+func TestRouting(t *testing.T) {
+	b := newBed(t, false)
+	for _, x := range []string{"topic", "direct", "fanout", "headers"} {
+		b.exchange("x."+x, x)
+	}
+	b.exchange("alternate", "fanout")
+	b.exchange("main", "topic", "alternate-exchange", "alternate")
+	for _, q := range []string{"a", "b", "c"} {
+		b.queue(q)
+	}
+	b.bind("x.topic", "f.*.message", "a")
+	b.bind("x.topic", "f.#", "b")
+	b.bind("x.topic", "#.error", "c")
+	b.bind("x.direct", "k", "a")
+	b.bind("x.direct", "k", "b")
+	b.bind("x.fanout", "ignored", "c")
+	b.bind("x.headers", "", "a", "x-match", "all", "h", "1", "n", int32(5))
+	b.bind("x.headers", "", "b", "x-match", "any", "h", "1", "n", int64(6))
+	b.bind("main", "known", "a")
+	b.bind("alternate", "", "b")
+	b.must(b.c.Bind(BindingSpec{Source: "main", Destination: "x.direct", ToExchange: true, Key: "k"}))
+	for name, tc := range map[string]struct {
+		exchange, key string
+		headers       wire.Table
+		want          string
+	}{
+		"one word":                        {"x.topic", "f.s.message", nil, "a b"},
+		"many words":                      {"x.topic", "f.s.t.message", nil, "b"},
+		"no word for a hash":              {"x.topic", "f", nil, "b"},
+		"both ends":                       {"x.topic", "f.error", nil, "b c"},
+		"a key without words":             {"x.topic", "", nil, ""},
+		"a star needs a word":             {"x.topic", "f..message", nil, "a b"},
+		"direct":                          {"x.direct", "k", nil, "a b"},
+		"direct takes no pattern":         {"x.direct", "*", nil, ""},
+		"fanout takes any key":            {"x.fanout", "z", nil, "c"},
+		"all headers, integers by value":  {"x.headers", "", table("h", "1", "n", int64(5)), "a b"},
+		"any header":                      {"x.headers", "", table("n", int8(6)), "b"},
+		"no header":                       {"x.headers", "", nil, ""},
+		"the default exchange":            {"", "c", nil, "c"},
+		"unroutable goes to the next one": {"main", "unknown", nil, "b"},
+		"over an exchange":                {"main", "k", nil, "a b"},
+		"routable does not go there":      {"main", "known", nil, "a"},
+		"copies by header":                {"", "a", table("CC", wire.Array{"b", "a"}), "a b"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := wire.Properties{Headers: tc.headers}
+			b.must(b.ch.Publish(message(b.v, tc.exchange, tc.key, "m", p), false))
+			var got []string
+			for _, q := range []string{"a", "b", "c"} {
+				for range b.v.queues[q].purge() {
+					got = append(got, q)
+				}
+			}
+			if s := strings.Join(got, " "); s != tc.want {
+				t.Errorf("went to %q, want %q", s, tc.want)
+			}
+		})
+	}
+}
+
+func TestAutoDelete(t *testing.T) {
+	b := newBed(t, true)
+	b.must(b.c.DeclareExchange(ExchangeSpec{Name: "x", Kind: "topic", AutoDelete: true}))
+	_, err := b.c.DeclareQueue(QueueSpec{Name: "q", AutoDelete: true})
+	b.must(err)
+	b.bind("x", "k", "q")
+	b.consume("q", "c", true)
+	b.ch.Cancel("c")
+	b.v.Flush()
+	if b.v.queues["q"] != nil || b.v.exchanges["x"] != nil {
+		t.Error("queue or exchange is still there after the last consumer")
+	}
+}
+
+func TestExclusiveQueueGoesWithItsConnection(t *testing.T) {
+	b := newBed(t, true)
+	other := b.v.NewConn(&recorder{}, nil)
+	_, err := other.DeclareQueue(QueueSpec{Name: "mine", Exclusive: true, Durable: true})
+	b.must(err)
+	_, err = b.c.Queue("mine")
+	if err == nil || err.Code != CodeResourceLocked {
+		t.Errorf("another connection got %v, want resource locked", err)
+	}
+	other.Close()
+	if b.v.queues["mine"] != nil {
+		t.Error("the queue is still there")
+	}
+}
+
+func TestDirectReply(t *testing.T) {
+	b := newBed(t, false)
+	b.queue("rpc")
+	tag, err := b.ch.Consume(ConsumeSpec{Queue: "amq.rabbitmq.reply-to", Tag: "r", NoAck: true})
+	b.must(err)
+	reply := "amq.rabbitmq.reply-to"
+	b.must(b.ch.Publish(message(b.v, "", "rpc", "ask", wire.Properties{ReplyTo: &reply}), false))
+	r, err := b.ch.Get("rpc", true)
+	b.must(err)
+	props, perr := wire.ParseProperties(r.Content.Props)
+	if perr != nil || props.ReplyTo == nil || !strings.HasPrefix(*props.ReplyTo, reply+".") {
+		t.Fatalf("reply-to %v", props.ReplyTo)
+	}
+	to := *props.ReplyTo
+	r.Done()
+	b.must(b.ch.Publish(message(b.v, "", to, "answer", wire.Properties{}), true))
+	b.expect(tag + " 2 answer")
+	b.ch.Cancel("r")
+	b.must(b.ch.Publish(message(b.v, "", to, "late", wire.Properties{}), true))
+	b.expect("return 312 NO_ROUTE late")
+}
