@@ -22,8 +22,11 @@ type Error struct {
 	src   string // the expression
 	start int    // where the token starts, UTF-16 units; -1 when unknown
 	cause error
-	named bool // Token was set on purpose, even if empty
+	named bool   // Token was set on purpose, even if empty
+	shown string // the token for the message: the first one set
 	value Value
+	// placed: the caller must leave Position alone, as after a tail call
+	placed bool
 }
 
 // Error gives the message with its code.
@@ -43,7 +46,7 @@ func (e *Error) place() (line, col int) {
 		return 0, 0
 	}
 	at := e.Position
-	if e.start >= 0 && e.start < at {
+	if e.start >= 0 {
 		at = e.start
 	}
 	line, col = 1, 1
@@ -80,9 +83,20 @@ func (e *Error) at(n *ast) *Error {
 }
 
 func (e *Error) token(t string) *Error {
-	if !e.named && e.Token == "" {
+	if !e.named && e.Token == "" && t != "" {
 		e.Token, e.named = t, true
 	}
+	if e.shown == "" {
+		e.shown = e.Token
+	}
+	return e
+}
+
+// under reports the error at n, an operator that takes errors of its operands for its own, as the reference's do. Line
+// and column keep telling where the error really is.
+func (e *Error) under(n *ast) *Error {
+	e.token(n.text).at(n)
+	e.Token, e.Position = n.text, n.pos
 	return e
 }
 
@@ -109,7 +123,11 @@ func (e *Error) describe() string {
 	if strings.Contains(format, "{value}") {
 		val = brief(e.value)
 	}
-	return strings.NewReplacer("{token}", e.Token, "{value}", val).Replace(format)
+	token := e.shown
+	if token == "" {
+		token = e.Token
+	}
+	return strings.NewReplacer("{token}", token, "{value}", val).Replace(format)
 }
 
 // brief is v as JSON, cut to a length that suits a message.

@@ -28,27 +28,26 @@ func callRegex(c *call, args []Value) (Value, *Error) {
 	if len(args) > 1 && args[1].k == kNumber && args[1].num() > 0 && args[1].num() <= float64(args[0].n) {
 		from = int(args[1].num())
 	}
-	return nextMatch(c, c.fn.regex, newSubject(args[0].str()), from)
+	s := newSubject(args[0].str())
+	m, err := s.match(c.ev, c.fn.regex, from)
+	return matchResult(c.fn.regex, s, m), err
 }
 
-func nextMatch(c *call, re *regex.Regex, s *subject, from int) (Value, *Error) {
-	m, err := s.match(c.ev, re, from)
-	if m == nil || err != nil {
-		return Value{}, err
+// matchResult is the object that a matcher returns for m.
+func matchResult(re *regex.Regex, s *subject, m *found) Value {
+	if m == nil {
+		return Value{}
 	}
-	if m.start == m.end {
-		return Value{}, fail("D1004", Value{})
-	}
-	o := m.object("start")
 	next := &function{arity: 0, native: func(c *call, _ []Value) (Value, *Error) {
 		if m.end >= s.length() {
 			return Value{}, nil
 		}
-		return nextMatch(c, re, s, m.end)
+		following, err := s.after(c.ev, re, m)
+		return matchResult(re, s, following), err
 	}}
-	o.members = append(o.members[:2:2], append([]member{{"end", number(float64(m.end))}}, o.members[2:]...)...)
-	o.set("next", funcValue(next))
-	return objectValue(o), nil
+	o := m.object("start")
+	return objectValue(&object{members: []member{o.members[0], o.members[1], {"end", number(float64(m.end))}, o.members[2],
+		{"next", funcValue(next)}}})
 }
 
 // subject is a string that a matcher goes over; offsets are UTF-16 units.
@@ -129,22 +128,27 @@ func (c *call) matches(pattern *function, s *subject, each func(m *found) (bool,
 	if pattern.regex == nil {
 		return c.customMatches(pattern, s, each)
 	}
-	for at := 0; ; {
-		m, err := s.match(c.ev, pattern.regex, at)
-		if m == nil || err != nil {
-			return err
+	m, err := s.match(c.ev, pattern.regex, 0)
+	for m != nil && err == nil {
+		var more bool
+		if more, err = each(m); err != nil || m.end >= s.length() {
+			break
 		}
-		if m.start == m.end {
-			return fail("D1004", Value{})
-		}
-		more, err := each(m)
-		if !more || err != nil {
-			return err
-		}
-		if at = m.end; at >= s.length() {
-			return nil
+		// The next match is looked for even when it isn't wanted: it may be an error.
+		if m, err = s.after(c.ev, pattern.regex, m); !more {
+			break
 		}
 	}
+	return err
+}
+
+// after finds the match after m. Only the first match may be empty.
+func (s *subject) after(ev *evaluator, re *regex.Regex, m *found) (*found, *Error) {
+	next, err := s.match(ev, re, m.end)
+	if err == nil && next != nil && next.start == next.end {
+		return nil, fail("D1004", text(re.String()))
+	}
+	return next, err
 }
 
 // customMatches goes over the matches that a function gives in the shape of a regular expression's.
@@ -233,11 +237,19 @@ func fnContains(c *call, args []Value) (Value, *Error) {
 	if args[0].k != kString {
 		return Value{}, nil
 	}
-	if args[1].k != kFunc {
-		return boolean(args[1].k == kString && strings.Contains(args[0].str(), args[1].str())), nil
+	switch args[1].k {
+	case kString:
+		return boolean(strings.Contains(args[0].str(), args[1].str())), nil
+	case kUndefined:
+		return Value{}, nil
+	}
+	s := newSubject(args[0].str())
+	if re := args[1].fn().regex; re != nil {
+		m, err := s.match(c.ev, re, 0)
+		return boolean(m != nil), err
 	}
 	hit := false
-	err := c.matches(args[1].fn(), newSubject(args[0].str()), func(*found) (bool, *Error) {
+	err := c.customMatches(args[1].fn(), s, func(*found) (bool, *Error) {
 		hit = true
 		return false, nil
 	})
@@ -252,7 +264,9 @@ func fnSplit(c *call, args []Value) (Value, *Error) {
 	if err != nil {
 		return Value{}, err
 	}
-	most = math.Trunc(most)
+	if args[1].k == kUndefined { // the reference breaks here
+		return Value{}, fail("T0410", args[1])
+	}
 	s := args[0].str()
 	var out []Value
 	add := func(part string) (bool, *Error) {
@@ -261,6 +275,9 @@ func fnSplit(c *call, args []Value) (Value, *Error) {
 		}
 		out = append(out, text(part))
 		return float64(len(out)) < most, c.ev.charge(valueBytes)
+	}
+	if args[1].k != kFunc {
+		most = math.Trunc(most)
 	}
 	switch {
 	case most <= 0:
@@ -324,10 +341,10 @@ func fnReplace(c *call, args []Value) (Value, *Error) {
 	if most == 0 {
 		return args[0], nil
 	}
-	if args[1].k != kFunc {
-		if args[1].k != kString {
-			return args[0], nil
-		}
+	switch args[1].k {
+	case kUndefined: // the reference breaks here
+		return Value{}, fail("T0410", args[1])
+	case kString:
 		return c.replaceText(s, args[1].str(), args[2], most)
 	}
 	sub, at, count := newSubject(s), 0, 0.0
@@ -355,7 +372,10 @@ func (c *call) replaceText(s, pattern string, with Value, most float64) (Value, 
 	if most < math.MaxInt32 {
 		n = int(math.Ceil(most))
 	}
-	replacement := ""
+	replacement := "undefined" // what the reference makes of a missing one
+	if with.k == kFunc {
+		replacement = ""
+	}
 	if with.k == kString {
 		replacement = with.str()
 	}

@@ -58,7 +58,7 @@ func fnSubstring(_ *call, args []Value) (Value, *Error) {
 	}
 	s := args[0].str()
 	n := float64(runeLen(s))
-	start, end := 0.0, n
+	start, end := math.NaN(), n // a missing start is no number
 	if args[1].k == kNumber {
 		start = args[1].num()
 	}
@@ -71,7 +71,7 @@ func fnSubstring(_ *call, args []Value) (Value, *Error) {
 			return emptyText, nil
 		}
 		end = start + length
-		if start < 0 {
+		if !(start >= 0) {
 			end = n + start + length
 		}
 	}

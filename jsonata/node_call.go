@@ -61,7 +61,9 @@ type callNode struct {
 func (c *compiler) call(n *ast, context node, raw bool) node {
 	cn := &callNode{proc: c.sub(n.lhs), context: context, level: c.level, tail: n.tail, raw: raw, at: n, procAt: n.lhs}
 	cn.args = c.subs(n.list)
-	cn.name = n.lhs.text
+	if n.lhs.kind != aLambda {
+		cn.name = n.lhs.text
+	}
 	if n.lhs.kind == aPath && n.lhs.list[0].kind == aName {
 		cn.name, cn.path = n.lhs.list[0].text, n.lhs.list[0].text
 	}
@@ -77,7 +79,9 @@ func (n *callNode) eval(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 	v, err := n.run(ev, in, fr)
 	ev.stack = ev.stack[:base]
 	if err != nil {
-		return v, err.at(n.at).token(n.name)
+		// What happens in tail position happens after the calling function has returned, for the reference.
+		err.placed = err.placed || n.tail
+		return v, err
 	}
 	if n.raw || v.k != kArray {
 		return v, nil
@@ -105,7 +109,7 @@ func (n *callNode) run(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 			return proc, err
 		}
 		if proc.k == kUndefined && n.path != "" && ev.knows(n.path, fr) {
-			return proc, failToken("T1005", n.path, Value{})
+			return proc, failToken("T1005", n.path, Value{}).at(n.at)
 		}
 	}
 	for _, arg := range n.args {
@@ -118,7 +122,7 @@ func (n *callNode) run(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 	args := ev.stack[base:len(ev.stack):len(ev.stack)]
 	if f == nil {
 		if proc.k != kFunc {
-			return proc, fail("T1006", proc)
+			return proc, n.placed(fail("T1006", proc))
 		}
 		f = proc.fn()
 	}
@@ -129,7 +133,26 @@ func (n *callNode) run(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 	ev.depth += n.level
 	v, err := ev.call(f, args, in, fr)
 	ev.depth -= n.level
-	return v, err
+	if err != nil {
+		return v, n.placed(err)
+	}
+	return v, nil
+}
+
+// placed gives an error of the call the call's name, unless it has one, and its position in any case, as the reference
+// does.
+func (n *callNode) placed(err *Error) *Error {
+	at := n.at
+	if n.tail {
+		at = n.procAt
+	}
+	err.at(n.at).token(n.name)
+	if err.placed {
+		err.placed = false
+		return err
+	}
+	err.Position = at.pos
+	return err
 }
 
 // knows tells whether a name is bound where fr is, for the hint that a $ is missing.
@@ -160,7 +183,11 @@ func (ev *evaluator) call(f *function, args []Value, context Value, env *frame) 
 	}
 	switch {
 	case f.native != nil:
-		return f.native(&call{ev: ev, env: env, fn: f, in: context}, args)
+		v, err := f.native(&call{ev: ev, env: env, fn: f, in: context}, args)
+		if err != nil {
+			err.placed = false
+		}
+		return v, err
 	case f.partial != nil:
 		return ev.callPartial(f, args, env)
 	}
@@ -232,7 +259,8 @@ func (ev *evaluator) callLambda(f *function, args []Value) (Value, *Error) {
 		}
 		if err != nil {
 			if by != nil {
-				err.at(by.procAt).token(by.name)
+				by.placed(err)
+				err.placed = true
 			}
 			return v, err
 		}
@@ -354,8 +382,11 @@ func (n *applyNode) eval(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 	ev.depth += n.level
 	v, err := ev.call(y.fn(), []Value{x}, null, fr)
 	ev.depth -= n.level
-	if err != nil || n.raw {
-		return v, err
+	if err != nil {
+		return v, err.at(n.at).token(y.fn().name)
+	}
+	if n.raw {
+		return v, nil
 	}
 	return finish(v), nil
 }

@@ -98,6 +98,12 @@ func (n *group) eval(ev *evaluator, in Value, fr *frame) (Value, *Error) { retur
 
 // over builds the object for the item or the sequence in.
 func (n *group) over(ev *evaluator, in Value, fr *frame) (Value, *Error) {
+	switch tuples := in.k == kArray && in.array().tup != nil; {
+	case tuples && in.array().len() == 0:
+		return objectValue(&object{}), nil
+	case n.scope != nil && !tuples:
+		fr = ev.tupleFrame(fr, n.scope, nil) // no step got so far as to make tuples
+	}
 	if in.k != kArray && n.fixed {
 		return n.single(ev, in, fr)
 	}

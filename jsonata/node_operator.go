@@ -13,9 +13,9 @@ func (c *compiler) binary(n *ast) node {
 	case "<", "<=", ">", ">=":
 		return &comparison{op: n.text, left: c.sub(n.lhs), right: c.sub(n.rhs), at: n}
 	case "and":
-		return &and{left: c.sub(n.lhs), right: c.sub(n.rhs)}
+		return &and{left: c.sub(n.lhs), right: c.sub(n.rhs), at: n}
 	case "or":
-		return &or{left: c.sub(n.lhs), right: c.sub(n.rhs)}
+		return &or{left: c.sub(n.lhs), right: c.sub(n.rhs), at: n}
 	case "in":
 		return &inclusion{left: c.sub(n.lhs), right: c.sub(n.rhs)}
 	case "&":
@@ -160,26 +160,36 @@ func compareNumbers(op string, a, b float64) bool {
 	return a >= b
 }
 
-type and struct{ left, right node }
+type and struct {
+	left, right node
+	at          *ast
+}
 
 func (n *and) eval(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 	v, err := n.left.eval(ev, in, fr)
 	if err != nil || !truth(v) {
 		return vFalse, err
 	}
-	v, err = n.right.eval(ev, in, fr)
-	return boolean(truth(v)), err
+	if v, err = n.right.eval(ev, in, fr); err != nil {
+		return v, err.under(n.at)
+	}
+	return boolean(truth(v)), nil
 }
 
-type or struct{ left, right node }
+type or struct {
+	left, right node
+	at          *ast
+}
 
 func (n *or) eval(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 	v, err := n.left.eval(ev, in, fr)
 	if err != nil || truth(v) {
 		return vTrue, err
 	}
-	v, err = n.right.eval(ev, in, fr)
-	return boolean(truth(v)), err
+	if v, err = n.right.eval(ev, in, fr); err != nil {
+		return v, err.under(n.at)
+	}
+	return boolean(truth(v)), nil
 }
 
 // inclusion is left in right. Only primitive values are found, as with ===.
@@ -268,11 +278,11 @@ func (n *concat) eval(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 		}
 		if i == 0 {
 			if err := ev.appendString(x); err != nil {
-				return x, err.at(n.at[0])
+				return x, err.under(n.at[0])
 			}
 		}
 		if err := ev.appendString(y); err != nil {
-			return y, err.at(n.at[i])
+			return y, err.under(n.at[i])
 		}
 	}
 	return ev.takeText(base)

@@ -68,7 +68,7 @@ func (n *path) runTuples(ev *evaluator, in *array, fr *frame, from int) (Value, 
 		stream.tup = []*tuple{}
 	}
 	if n.group != nil {
-		return n.group.gather(ev, arrayValue(stream), fr)
+		return n.group.over(ev, arrayValue(stream), fr)
 	}
 	if n.tuples {
 		return arrayValue(stream), nil

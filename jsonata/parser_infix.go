@@ -76,7 +76,7 @@ func (p *parser) filter(n, left *ast) (*ast, *Error) {
 			step = step.lhs
 		}
 		step.keepArray = true
-		return left, asError(p.advance(true))
+		return left, asError(p.advance(false))
 	}
 	var err *Error
 	if n.rhs, err = p.expression(0); err != nil {
@@ -110,7 +110,7 @@ func (p *parser) orderBy(n *ast) (*ast, *Error) {
 			return nil, err
 		}
 	}
-	return n, asError(p.expect(")", true))
+	return n, asError(p.expect(")", false))
 }
 
 // call reads the arguments of a call or partial application, or the parameters and body of a lambda.

@@ -15,7 +15,11 @@ func resolve(n *ast) (*ast, *Error) {
 		return nil, err
 	}
 	if n.kind == aParent || n.seeking != nil {
-		return nil, noParent(n)
+		err := noParent(n)
+		if n.kind == aPath || n.kind == aParent {
+			err.Position = 0 // the reference has no position for these; line and column tell it
+		}
+		return nil, err
 	}
 	return n, nil
 }

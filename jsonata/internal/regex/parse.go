@@ -61,7 +61,7 @@ func Compile(pattern, flags string) (*Regex, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Regex{captures: p.groups + 1, names: p.names}
+	r := &Regex{source: pattern, captures: p.groups + 1, names: p.names}
 	for _, f := range flags {
 		r.fold = r.fold || f == 'i'
 		r.multiline = r.multiline || f == 'm'

@@ -7,6 +7,7 @@ import "errors"
 
 // Regex is a compiled pattern, safe for concurrent use.
 type Regex struct {
+	source    string
 	code      []inst
 	captures  int // groups including the whole match
 	registers int // of empty-loop checks, behind the captures
@@ -15,6 +16,9 @@ type Regex struct {
 	multiline bool
 	first     int // the unit that every match starts with, -1 if not known
 }
+
+// String returns the pattern.
+func (r *Regex) String() string { return r.source }
 
 // Error tells what is wrong with a pattern.
 type Error struct{ Reason string }
