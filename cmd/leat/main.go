@@ -25,6 +25,8 @@ type cli struct {
 	Render    renderCommand    `cmd:"" help:"Print what would run and exist for a flow."`
 	Send      sendCommand      `cmd:"" help:"Send a message into a running flow."`
 	Component componentCommand `cmd:"" help:"Run a built-in component as a step, configured by ELASTICIO_* variables."`
+	Broker    brokerCommand    `cmd:"" help:"Run the embedded AMQP broker by itself, for tests."`
+	JSONata   jsonataCommand   `cmd:"" name:"jsonata" help:"Evaluate a JSONata expression on a JSON document."`
 	Version   versionCommand   `cmd:"" help:"Print the version."`
 }
 

@@ -53,6 +53,9 @@ func (c *runCommand) Run(ctx context.Context, std streams) error {
 	if err := world.Start(); err != nil {
 		return err
 	}
+	if c.LogFormat == "text" {
+		c.greet(std.out, options, world.Addr(), flows)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	group, ctx := errgroup.WithContext(ctx)
@@ -60,9 +63,6 @@ func (c *runCommand) Run(ctx context.Context, std streams) error {
 	group.Go(func() error {
 		if err := world.Apply(ctx, flows); err != nil {
 			return err
-		}
-		if c.LogFormat == "text" {
-			c.greet(std.out, options, world.Addr(), flows)
 		}
 		if !c.Watch {
 			return nil
