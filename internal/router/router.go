@@ -116,6 +116,8 @@ type Router struct {
 	working atomic.Int64
 	buffers sync.Pool // of *buffers
 	replies *replies
+
+	deadlines deadlines
 }
 
 var _ http.Handler = (*Router)(nil)
@@ -125,7 +127,8 @@ func New(opts Options) (*Router, error) {
 	if err := opts.validate(); err != nil {
 		return nil, err
 	}
-	rt := &Router{opts: opts, buffers: sync.Pool{New: func() any { return new(buffers) }}, replies: newReplies(opts.Instance)}
+	rt := &Router{opts: opts, buffers: sync.Pool{New: func() any { return new(buffers) }}, replies: newReplies(opts.Instance),
+		deadlines: deadlines{timeout: opts.Timeout}}
 	m, err := newMetrics(opts.Registerer, func() float64 { return float64(rt.working.Load()) })
 	if err != nil {
 		return nil, err
@@ -213,9 +216,7 @@ func (rt *Router) accept(r *http.Request, t *target, extra, replyTo string) (str
 	if replyTo != "" {
 		p.Headers[message.HeaderReplyTo] = replyTo
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), rt.opts.Timeout)
-	defer cancel()
-	if err := rt.opts.Publisher.Publish(ctx, t.entry.VHost, p); err != nil {
+	if err := rt.opts.Publisher.Publish(rt.deadlines.context(time.Now()), t.entry.VHost, p); err != nil {
 		return "", err
 	}
 	return p.Headers.Text(message.HeaderTraceID), nil
@@ -257,13 +258,13 @@ func (rt *Router) failureOf(r *http.Request, err error) *failure {
 			retry: true}
 	case errors.As(err, &tooLarge): // a limit set outside, for instance by http.MaxBytesHandler
 		return &failure{status: http.StatusRequestEntityTooLarge, text: "body: more than the limit of " + fmt.Sprint(tooLarge.Limit) + " bytes"}
-	case errors.Is(r.Context().Err(), context.Canceled):
-		return &failure{status: statusClientGone, text: "the client has gone"}
 	case errors.Is(err, context.DeadlineExceeded):
 		return &failure{status: http.StatusGatewayTimeout, text: "no confirm from the message broker within " + rt.opts.Timeout.String() +
 			": the message may or may not have been accepted"}
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return &failure{status: http.StatusRequestTimeout, text: "the body didn't arrive in time"}
+	case errors.Is(r.Context().Err(), context.Canceled):
+		return &failure{status: statusClientGone, text: "the client has gone"}
 	}
 	rt.opts.Logger.Warn("can't tell whether the broker took a message", "path", r.URL.Path, "err", err)
 	return &failure{status: unavailable, text: "the connection to the message broker was lost: the message may or may not have been accepted",

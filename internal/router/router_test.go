@@ -1,6 +1,7 @@
 package router_test
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -8,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -406,6 +408,34 @@ func TestTroubleWithTheBrokerIsToldApart(t *testing.T) {
 				t.Errorf("Retry-After is %q, want %q", got, test.retry)
 			}
 		})
+	}
+}
+
+func TestClientThatSendsTooSlowlyGetsATimeout(t *testing.T) {
+	b := new(broker)
+	server := httptest.NewUnstartedServer(newRouter(t, b))
+	server.Config.ReadTimeout = 50 * time.Millisecond
+	server.Start()
+	defer server.Close()
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "POST /flow/wh-flow HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{"); err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != 408 || string(text) != `{"error":"the body didn't arrive in time"}`+"\n" {
+		t.Errorf("got %d %s, %v", res.StatusCode, text, err)
+	}
+	if len(b.sent) != 0 {
+		t.Error("half a request was sent")
 	}
 }
 
