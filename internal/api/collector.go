@@ -119,7 +119,7 @@ func (c *Collector) collect(ctx context.Context, e plan.Entry) {
 		c.opts.Logger.Error("nothing collected", "flow", e.Flow, "err", err)
 		return
 	}
-	f := flowCollector{Collector: c, entry: e, cipher: cipher}
+	f := &flowCollector{Collector: c, entry: e, cipher: cipher}
 	delay := collectRetryMin
 	for {
 		started := time.Now()
@@ -144,7 +144,14 @@ type flowCollector struct {
 	*Collector
 	entry  plan.Entry
 	cipher *message.Cipher
+
+	mu     sync.Mutex // guards what follows
+	told   time.Time  // when a failure was logged last
+	untold int        // failures since then
 }
+
+// tellEvery is how often a flow's failures are logged at most; the list has them all.
+const tellEvery = time.Second
 
 // run collects over one connection.
 func (f *flowCollector) run(ctx context.Context) error {
@@ -274,9 +281,25 @@ func (f *flowCollector) record(ctx context.Context, failure store.Failure) error
 		return err
 	}
 	if failure.Source != store.DeadLetter { // whose report tells more
-		f.opts.Logger.Warn("message failed", "flow", failure.Flow, "step", failure.Step, "err", failure.Reason, "error", id, "execution", failure.Execution)
+		f.tell(id, failure)
 	}
 	return nil
+}
+
+// tell logs a failure, unless one was logged a moment ago.
+func (f *flowCollector) tell(id int64, failure store.Failure) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if time.Since(f.told) < tellEvery {
+		f.untold++
+		return
+	}
+	args := []any{"flow", failure.Flow, "step", failure.Step, "err", failure.Reason, "error", id, "execution", failure.Execution}
+	if f.untold > 0 {
+		args = append(args, "more", f.untold)
+	}
+	f.opts.Logger.Warn("message failed", args...)
+	f.told, f.untold = time.Now(), 0
 }
 
 // deathReason puts the broker's reason for a dead letter into words.

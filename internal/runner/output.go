@@ -122,7 +122,7 @@ func (o *Output) fail(plain []byte, err error) {
 	s := &o.session.Settings
 	o.job.reject = true
 	o.session.Stats.Failed.Add(1)
-	o.session.Logger.Warn("message failed", "execution", o.in.Execution(), "message", o.in.Text(message.HeaderMessageID), "err", err)
+	o.session.Logger.Debug("message failed", "execution", o.in.Execution(), "message", o.in.Text(message.HeaderMessageID), "err", err)
 	text, _ := json.Marshal(describe(err)) // three strings always have a JSON form
 	report := struct {
 		Error      string `json:"error"`
