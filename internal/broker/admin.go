@@ -85,7 +85,9 @@ func (b *Broker) Users() []User {
 			Permissions: map[string]Permissions{}, Topics: map[string]map[string]TopicPermissions{},
 		}
 		for vhost, g := range u.vhosts {
-			out.Permissions[vhost] = g.Permissions
+			if g.entry {
+				out.Permissions[vhost] = g.Permissions
+			}
 			for exchange, t := range g.topics {
 				if out.Topics[vhost] == nil {
 					out.Topics[vhost] = map[string]TopicPermissions{}
@@ -172,23 +174,28 @@ func (b *Broker) PutPermissions(vhost, user string, p Permissions) error {
 	})
 }
 
-// DeletePermissions takes a user's right to enter a virtual host.
+// DeletePermissions takes a user's right to enter a virtual host. Topic permissions stay.
 func (b *Broker) DeletePermissions(vhost, user string) error {
-	return b.changeGrants(vhost, user, func(*grants) (*grants, error) { return nil, nil })
+	return b.changeGrants(vhost, user, func(old *grants) (*grants, error) {
+		if old == nil || len(old.topics) == 0 {
+			return nil, nil
+		}
+		return &grants{topics: old.topics}, nil
+	})
 }
 
-// PutTopicPermissions limits the routing keys a user may use with a topic exchange. The user must have permissions in the virtual host.
+// PutTopicPermissions limits the routing keys a user may use with a topic exchange.
 func (b *Broker) PutTopicPermissions(vhost, user, exchange string, p TopicPermissions) error {
 	t, err := newTopicGrant(p, user, vhost)
 	if err != nil {
 		return fmt.Errorf("put topic permissions: %w", err)
 	}
 	return b.changeGrants(vhost, user, func(old *grants) (*grants, error) {
-		if old == nil {
-			return nil, fmt.Errorf("put topic permissions: permissions of user %q in virtual host %q: %w", user, vhost, ErrNotFound)
+		g := grants{topics: map[string]topicGrant{}}
+		if old != nil {
+			g = *old
+			g.topics = maps.Clone(old.topics)
 		}
-		g := *old
-		g.topics = maps.Clone(old.topics)
 		g.topics[exchange] = t
 		return &g, nil
 	})
@@ -205,6 +212,9 @@ func (b *Broker) DeleteTopicPermissions(vhost, user, exchange string) error {
 		delete(g.topics, exchange)
 		if exchange == "" {
 			clear(g.topics)
+		}
+		if !g.entry && len(g.topics) == 0 {
+			return nil, nil
 		}
 		return &g, nil
 	})

@@ -53,6 +53,7 @@ type account struct {
 
 // grants is what a user may do in one virtual host.
 type grants struct {
+	entry bool // it may enter; else there are just topic permissions, for the day it may
 	Permissions
 	configure, write, read *regexp.Regexp
 	topics                 map[string]topicGrant // by exchange
@@ -112,7 +113,7 @@ func pattern(s string) (*regexp.Regexp, error) {
 }
 
 func newGrants(p Permissions) (*grants, error) {
-	g := &grants{Permissions: p, topics: map[string]topicGrant{}}
+	g := &grants{entry: true, Permissions: p, topics: map[string]topicGrant{}}
 	var errs [3]error
 	g.configure, errs[0] = pattern(p.Configure)
 	g.write, errs[1] = pattern(p.Write)
@@ -155,7 +156,7 @@ func grantDefinition(user, vhost string, g *grants) core.Op {
 		topics = append(topics, wire.Field{Name: exchange, Value: wire.Table{{Name: "write", Value: t.Write}, {Name: "read", Value: t.Read}}})
 	}
 	return core.Op{Kind: core.OpDefine, Key: defineKey(definePermission, user, vhost), Value: wire.AppendTable(nil, wire.Table{
-		{Name: "user", Value: user}, {Name: "vhost", Value: vhost},
+		{Name: "user", Value: user}, {Name: "vhost", Value: vhost}, {Name: "entry", Value: g.entry},
 		{Name: "configure", Value: g.Configure}, {Name: "write", Value: g.Write}, {Name: "read", Value: g.Read}, {Name: "topics", Value: topics},
 	})}
 }
@@ -193,6 +194,7 @@ func (a *accounts) restore(kind byte, value []byte) error {
 	if err != nil {
 		return err
 	}
+	g.entry = t.Bool("entry")
 	for _, f := range t.Table("topics") {
 		p, _ := f.Value.(wire.Table)
 		g.topics[f.Name], err = newTopicGrant(TopicPermissions{Write: p.String("write"), Read: p.String("read")}, name, t.String("vhost"))
@@ -235,7 +237,9 @@ func (a *access) refresh() *grants {
 	a.accounts.mu.RLock()
 	a.grants = nil
 	if u := a.accounts.users[a.user]; u != nil {
-		a.grants = u.vhosts[a.vhost]
+		if g := u.vhosts[a.vhost]; g != nil && g.entry {
+			a.grants = g
+		}
 	}
 	a.accounts.mu.RUnlock()
 	a.epoch = now

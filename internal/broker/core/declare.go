@@ -90,6 +90,9 @@ var queueArgs = []string{
 func (c *Conn) DeclareQueue(s QueueSpec) (*Queue, *Error) {
 	v := c.vhost
 	v.settle()
+	if q := v.replyQueue(s.Name); q != nil {
+		return q, nil
+	}
 	if s.Name == "" {
 		s.Name = "amq.gen-" + randomName()
 	} else if v.queues[s.Name] == nil && strings.HasPrefix(s.Name, "amq.") {
@@ -184,11 +187,23 @@ func (c *Conn) Queue(name string) (*Queue, *Error) {
 // PassiveQueue answers queue.declare with the passive flag.
 func (c *Conn) PassiveQueue(name string) (*Queue, *Error) {
 	c.vhost.settle()
+	if q := c.vhost.replyQueue(name); q != nil {
+		return q, nil
+	}
 	q, err := c.Queue(name)
 	if err == nil {
 		q.usedAt = c.vhost.now
 	}
 	return q, err
+}
+
+// replyQueue stands for the direct reply-to address of a requester that is still there: declaring it is a way to ask for that.
+func (v *VHost) replyQueue(name string) *Queue {
+	token, ok := strings.CutPrefix(name, replyTo+".")
+	if ok && v.replies[token] != nil {
+		return &Queue{vhost: v, name: name, consumers: []*Consumer{nil}}
+	}
+	return nil
 }
 
 // Counts are the message and consumer counts of declare-ok.

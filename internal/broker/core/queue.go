@@ -244,27 +244,12 @@ func (q *Queue) trim() {
 		return
 	}
 	for q.maxLength >= 0 && q.ready() > q.maxLength || q.maxBytes >= 0 && q.readyBytes() > q.maxBytes {
-		lv := q.lowest()
+		lv := q.head() // of a priority queue the highest, as in RabbitMQ
 		if lv == nil {
 			return
 		}
 		q.bury(lv, lv.pop(), reasonMaxLen)
 	}
-}
-
-// lowest is the level that drop-head drops from: RabbitMQ takes the head of the lowest priority.
-func (q *Queue) lowest() *level {
-	for i := range q.levels {
-		lv := &q.levels[len(q.levels)-1-i]
-		if lv.window.len() > 0 {
-			return lv
-		}
-		if lv.disk.count > 0 {
-			q.vhost.fill(lv)
-			return nil
-		}
-	}
-	return nil
 }
 
 // refuses says whether the reject modes of x-overflow turn a publish away.

@@ -118,6 +118,7 @@ func (c *conn) openChannel(number uint16, id uint32) *core.Error {
 		return core.Errorf(core.CodeChannelError, "expected 'channel.open'")
 	}
 	if c.chanMax > 0 && len(c.channels) >= int(c.chanMax) {
+		c.method.ID = 0
 		return core.Errorf(core.CodeNotAllowed, "number of channels opened (%d) has reached the negotiated channel_max (%d)", len(c.channels), c.chanMax)
 	}
 	c.channels[number] = &channel{id: number, core: c.core.NewChannel(number)}
