@@ -104,7 +104,7 @@ func (b *Broker) openStore() error {
 	}
 	b.store = s
 	if err := b.restore(); err != nil {
-		return errors.Join(fmt.Errorf("restore from %s: %w", b.opts.Dir, err), s.Close())
+		return errors.Join(fmt.Errorf("restore broker: %w", err), s.Close())
 	}
 	return nil
 }

@@ -100,7 +100,7 @@ func (s *Store) Refs(queue uint64, f func(id uint64)) error {
 		LowerBound: binary.BigEndian.AppendUint64([]byte{'e'}, queue),
 		UpperBound: binary.BigEndian.AppendUint64([]byte{'e'}, queue+1),
 	}
-	return s.each(o, func(key, value []byte) error {
+	return s.explain(s.each(o, func(key, value []byte) error {
 		e, err := s.parseEntry(value)
 		if err != nil {
 			return fmt.Errorf("read queue: key %x: %w", key, err)
@@ -109,7 +109,7 @@ func (s *Store) Refs(queue uint64, f func(id uint64)) error {
 			f(e.Body)
 		}
 		return nil
-	})
+	}))
 }
 
 // Clean removes what belongs to no known queue, and shared bodies that nothing points at: the rest of what was not durable.
@@ -117,7 +117,7 @@ func (s *Store) Clean(known func(queue uint64) bool, pointedAt func(body uint64)
 	b := s.db.NewBatch()
 	for _, first := range []byte{'e', 'n', 'c'} {
 		if err := s.cleanQueues(b, first, known); err != nil {
-			return errors.Join(fmt.Errorf("clean store: %w", err), b.Close())
+			return errors.Join(s.explain(err), b.Close())
 		}
 	}
 	err := s.each(pebble.IterOptions{LowerBound: []byte{'m'}, UpperBound: []byte{'m' + 1}}, func(key, _ []byte) error {
@@ -127,7 +127,7 @@ func (s *Store) Clean(known func(queue uint64) bool, pointedAt func(body uint64)
 		return b.Delete(key, nil)
 	})
 	if err != nil {
-		return errors.Join(fmt.Errorf("clean store: %w", err), b.Close())
+		return errors.Join(s.explain(err), b.Close())
 	}
 	if b.Empty() {
 		return b.Close()
@@ -155,3 +155,17 @@ func (s *Store) cleanQueues(b *pebble.Batch, first byte, known func(queue uint64
 	}
 	return it.Close()
 }
+
+// Keys counts the keys that begin with one of the given octets: for tests.
+func (s *Store) Keys(first string) (n int) {
+	for i := range len(first) {
+		o := pebble.IterOptions{LowerBound: []byte{first[i]}, UpperBound: []byte{first[i] + 1}}
+		if s.each(o, func(_, _ []byte) error { n++; return nil }) != nil {
+			return -1
+		}
+	}
+	return n
+}
+
+// Flush moves what is in memory to tables on disk.
+func (s *Store) Flush() error { return s.db.Flush() }

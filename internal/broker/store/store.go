@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -38,13 +39,14 @@ type Options struct {
 // Store is an open data folder. Commit must not be called concurrently with itself; all else may be.
 type Store struct {
 	db     *pebble.DB
+	dir    string
 	epoch  uint64
 	lastID atomic.Uint64
 	counts atomic.Bool // there are delivery counts to look for
 }
 
-// ErrLocked is returned by Open when another process has the folder.
-var ErrLocked = errors.New("data folder is in use by another process")
+// ErrLocked is returned by Open when another broker, in this process or another, has the folder.
+var ErrLocked = errors.New("data folder is in use by another broker")
 
 // Sizes in bytes. The cache is small as queues are read once, in order; memtables start at 256 KiB and double up to the maximum.
 const (
@@ -79,12 +81,12 @@ func Open(o Options) (*Store, error) {
 		DisableTableStats:           true,
 	}
 	opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
-	opts.EventListener = &pebble.EventListener{BackgroundError: log.background}
+	opts.EventListener = &pebble.EventListener{BackgroundError: log.background, DataCorruption: log.corruption}
 	db, err := pebble.Open(o.Dir, opts)
 	if err != nil {
 		return nil, openError(o.Dir, err)
 	}
-	s := &Store{db: db}
+	s := &Store{db: db, dir: o.Dir}
 	if err := s.start(); err != nil {
 		return nil, errors.Join(openError(o.Dir, err), db.Close())
 	}
@@ -94,9 +96,9 @@ func Open(o Options) (*Store, error) {
 // openError says what is wrong with the folder and what a person can do.
 func openError(dir string, err error) error {
 	switch {
-	case errors.Is(err, errLock):
+	case errors.Is(err, errLock), strings.Contains(err.Error(), "lock held by current process"):
 		return fmt.Errorf("open data folder %s: %w", dir, ErrLocked)
-	case pebble.IsCorruptionError(err), errors.Is(err, os.ErrNotExist):
+	case pebble.IsCorruptionError(err), errors.Is(err, os.ErrNotExist), errors.Is(err, errDamaged):
 		return fmt.Errorf("open data folder %s: the store is damaged: %w; restore the folder from a backup, or move it away to start with an empty one",
 			filepath.Clean(dir), err)
 	}
@@ -158,7 +160,15 @@ func (s *Store) Definitions() (list []Definition, err error) {
 		list = append(list, Definition{Key: string(key[1:]), Value: append([]byte(nil), value...)})
 		return nil
 	})
-	return list, err
+	return list, s.explain(err)
+}
+
+// explain adds the folder and what to do to an error of reading.
+func (s *Store) explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	return openError(s.dir, err)
 }
 
 // Metas reads the counts of all levels, by queue and level.
@@ -176,7 +186,7 @@ func (s *Store) Metas() (map[uint64]map[uint8]core.Meta, error) {
 		metas[queue][key[9]] = meta
 		return nil
 	})
-	return metas, err
+	return metas, s.explain(err)
 }
 
 // each calls f for every key in bounds; key and value are valid during the call.
@@ -219,6 +229,10 @@ func (l *logger) Errorf(format string, args ...any) {
 // Fatalf must not return: what pebble says here is that going on would lose data.
 func (l *logger) Fatalf(format string, args ...any) {
 	panic("store: " + fmt.Sprintf(format, args...))
+}
+
+func (l *logger) corruption(i pebble.DataCorruptionInfo) {
+	l.log.Error("store is damaged: stop, and restore the data folder from a backup", "file", i.Path, "err", i.Details)
 }
 
 func (l *logger) background(err error) {
