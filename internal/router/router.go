@@ -114,6 +114,7 @@ type Router struct {
 	metrics *metrics
 	table   atomic.Pointer[table]
 	working atomic.Int64
+	stopped atomic.Bool
 	buffers sync.Pool // of *buffers
 	replies *replies
 
@@ -144,12 +145,21 @@ func (rt *Router) Update(entries []plan.Entry) {
 	rt.metrics.forget(rt.table.Swap(next), next)
 }
 
+// Stop makes the router answer further requests with 503, so that clients and load balancers go elsewhere or come again. Requests under way
+// finish.
+func (rt *Router) Stop() { rt.stopped.Store(true) }
+
 // ServeHTTP answers one request.
 func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	begin := time.Now()
 	defer rt.working.Add(-1)
 	if rt.working.Add(1) > int64(rt.opts.RequestsMax) {
 		rt.refuse(w, nil, &failure{status: http.StatusServiceUnavailable, text: "too many requests at a time", retry: true})
+		return
+	}
+	if rt.stopped.Load() {
+		w.Header().Set("Connection", "close")
+		rt.refuse(w, nil, &failure{status: http.StatusServiceUnavailable, text: "shutting down: nothing was accepted, try again", retry: true})
 		return
 	}
 	id, extra := split(r)
