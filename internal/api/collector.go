@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -262,11 +263,18 @@ func (f *flowCollector) unroutable(ctx context.Context, d amqp.Delivery) error {
 	failure := f.failure(d, store.Unroutable)
 	failure.Reason = fmt.Sprintf("no queue takes messages with the routing key %q", d.Key)
 	f.withInput(&failure, d)
+	failure.Headers[routingKeyHeader] = d.Key // for a replay, when there is a queue
 	return f.record(ctx, failure)
 }
 
+// routingKeyHeader keeps, in a stored error, the key that a message was published with.
+const routingKeyHeader = "x-leat-routing-key"
+
 func (f *flowCollector) withInput(failure *store.Failure, d amqp.Delivery) {
-	failure.Headers = d.Headers
+	failure.Headers = maps.Clone(d.Headers)
+	if failure.Headers == nil {
+		failure.Headers = message.Headers{}
+	}
 	body := append([]byte(nil), d.Body...) // Decrypt works in place
 	if input, err := f.cipher.Decrypt(body, d.Headers.ProtocolVersion()); err == nil {
 		failure.Input = input
