@@ -10,11 +10,13 @@ import (
 )
 
 func TestLawOnRabbitMQ(t *testing.T) {
+	t.Parallel()
 	s := rabbitmq.Start(t)
 	amqptest.Run(t, amqptest.Target{AMQP: s.AMQP, Management: s.Management, Restart: restart(s)})
 }
 
 func TestLawOnLeat(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	amqptest.Run(t, amqptest.Target{AMQP: b.AMQP, Management: b.Management, Restart: restart(b)})
 }

@@ -5,12 +5,14 @@
 package management
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -67,16 +69,31 @@ func (a *api) routes() {
 	a.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { write(w, errObject.status, errObject) })
 }
 
-// ServeHTTP takes paths with and without a slash at the end.
+// hidden ends path segments that http.ServeMux would take for structure rather than for a name.
+const hidden = "\x00"
+
+// ServeHTTP takes paths with and without a slash at the end, and names such as "/", ".." and the empty one.
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if p := r.URL.Path; len(p) > 1 && strings.HasSuffix(p, "/") && !strings.HasSuffix(r.URL.EscapedPath(), "%2F") {
-		trimmed := *r.URL
-		trimmed.Path, trimmed.RawPath = strings.TrimSuffix(p, "/"), strings.TrimSuffix(trimmed.RawPath, "/")
-		shallow := *r
-		shallow.URL = &trimmed
-		r = &shallow
+	segments := strings.Split(strings.TrimSuffix(r.URL.EscapedPath(), "/"), "/")
+	for i, segment := range segments {
+		switch name, err := url.PathUnescape(segment); {
+		case err != nil:
+			write(w, http.StatusBadRequest, badRequest(err.Error()))
+			return
+		case i > 0 && (name == "" || name == "/" || name == "." || name == ".."):
+			segments[i] = url.PathEscape(name + hidden)
+		}
 	}
-	a.mux.ServeHTTP(w, r)
+	raw := cmp.Or(strings.Join(segments, "/"), "/")
+	path, err := url.PathUnescape(raw)
+	if err != nil {
+		write(w, http.StatusBadRequest, badRequest(err.Error()))
+		return
+	}
+	shown, request := *r.URL, *r
+	shown.Path, shown.RawPath = path, raw
+	request.URL = &shown
+	a.mux.ServeHTTP(w, &request)
 }
 
 // level is what a user must be to ask something.
@@ -100,6 +117,11 @@ type call struct {
 	user     broker.User
 	password string
 	header   http.Header // of the answer
+}
+
+// PathValue is a name from the path.
+func (c *call) PathValue(name string) string {
+	return strings.TrimSuffix(c.Request.PathValue(name), hidden)
 }
 
 func (a *api) handler(rt route) http.Handler {

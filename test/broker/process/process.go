@@ -162,6 +162,9 @@ func (b *Broker) Stop() error {
 	return b.cmd.Wait()
 }
 
+// Resume starts a process that was killed or stopped again, on the same folder and addresses.
+func (b *Broker) Resume() error { return b.start() }
+
 // Restart ends the process, cleanly or as by kill -9, and starts it on the same folder and addresses.
 func (b *Broker) Restart(graceful bool) error {
 	end := b.Kill
