@@ -38,7 +38,6 @@ type evaluator struct {
 type tailCall struct {
 	fn   *function
 	args []Value
-	in   Value
 	node *callNode
 }
 

@@ -214,7 +214,7 @@ func fnPower(_ *call, args []Value) (Value, *Error) {
 	if args[1].k == kNumber {
 		exp = args[1].num()
 	}
-	f := math.Pow(args[0].num(), exp)
+	f := pow(args[0].num(), exp)
 	if math.Abs(args[0].num()) == 1 && !isFinite(exp) {
 		f = math.NaN() // where Go's Pow gives 1
 	}

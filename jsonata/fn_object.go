@@ -166,7 +166,12 @@ func fnType(_ *call, args []Value) (Value, *Error) {
 	return Value{}, nil
 }
 
-func fnClone(c *call, args []Value) (Value, *Error) { return c.ev.clone(args[0], nil, 0) }
+func fnClone(c *call, args []Value) (Value, *Error) {
+	if args[0].k == kArray && args[0].array().is(outer) {
+		return c.ev.clone(args[0].array().at(0), nil, 0)
+	}
+	return c.ev.clone(args[0], nil, 0)
+}
 
 // clone copies v as a round trip through JSON would; owner may change the copy.
 func (ev *evaluator) clone(v Value, owner *clones, depth int) (Value, *Error) {

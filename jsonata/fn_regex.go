@@ -264,7 +264,7 @@ func fnSplit(c *call, args []Value) (Value, *Error) {
 	if err != nil {
 		return Value{}, err
 	}
-	if args[1].k == kUndefined { // the reference breaks here
+	if args[1].k == kUndefined && most > 0 { // the reference breaks here
 		return Value{}, fail("T0410", args[1])
 	}
 	s := args[0].str()

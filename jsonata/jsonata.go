@@ -127,8 +127,5 @@ func (e *Expr) run(ev *evaluator, in Value) (Value, *Error) {
 	if err != nil {
 		return Value{}, err
 	}
-	if v.k == kArray && v.array().is(outer) {
-		v = v.array().at(0)
-	}
 	return v, nil
 }

@@ -126,8 +126,8 @@ func (n *callNode) run(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 		}
 		f = proc.fn()
 	}
-	if n.tail && f.lambda != nil {
-		ev.tail = tailCall{fn: f, args: append(ev.tail.args[:0], args...), in: in, node: n}
+	if n.tail {
+		ev.tail = tailCall{fn: f, args: append(ev.tail.args[:0], args...), node: n}
 		return Value{k: kTail}, nil
 	}
 	ev.depth += n.level
@@ -191,7 +191,7 @@ func (ev *evaluator) call(f *function, args []Value, context Value, env *frame) 
 	case f.partial != nil:
 		return ev.callPartial(f, args, env)
 	}
-	return ev.callLambda(f, args)
+	return ev.callLambda(f, args, context, env)
 }
 
 func (ev *evaluator) callPartial(f *function, args []Value, env *frame) (Value, *Error) {
@@ -205,8 +205,12 @@ func (ev *evaluator) callPartial(f *function, args []Value, env *frame) (Value, 
 		}
 		full = append(full, b)
 	}
+	// A partially applied lambda isn't checked against its signature, as in the reference. Native functions are, where
+	// the reference goes on with whatever it got.
 	inner := *f.partial
-	inner.sig = nil // a partial application isn't checked against the signature
+	if inner.native == nil {
+		inner.sig = nil
+	}
 	if err := ev.enter(); err != nil {
 		return Value{}, err
 	}
@@ -223,8 +227,9 @@ func (ev *evaluator) enter() *Error {
 	return nil
 }
 
-// callLambda evaluates the body, and in a loop the calls that bodies end with.
-func (ev *evaluator) callLambda(f *function, args []Value) (Value, *Error) {
+// callLambda evaluates the body, and in a loop the calls that bodies end with. Those get the context item and the
+// variables ($eval sees them) of the call that began the loop, as in the reference.
+func (ev *evaluator) callLambda(f *function, args []Value, context Value, env *frame) (Value, *Error) {
 	if err := ev.enter(); err != nil {
 		return Value{}, err
 	}
@@ -232,29 +237,15 @@ func (ev *evaluator) callLambda(f *function, args []Value) (Value, *Error) {
 	base := len(ev.stack)
 	var by *callNode // the tail call under way
 	for {
-		l := f.lambda
-		fr := ev.newFrame(f.env, l.scope)
-		for i, slot := range l.slots {
-			if i < len(args) {
-				fr.vars[slot] = args[i]
-			} else {
-				fr.vars[slot] = Value{}
-			}
-		}
-		err := ev.tick()
-		if err == nil {
-			err = ev.charge((len(fr.vars) + 2) * valueBytes / 8) // most frames are soon garbage
-		}
-		var v Value
-		if err == nil {
-			v, err = l.body.eval(ev, f.in, fr)
-		}
+		v, err := ev.body(f, args)
 		if err == nil && v.k == kTail {
-			t := ev.tail
-			f, args, by = t.fn, t.args, t.node
-			ev.stack = ev.stack[:base]
-			if f.sig != nil {
-				args, err = f.sig.validate(ev, args, t.in)
+			f, by = ev.tail.fn, ev.tail.node
+			ev.stack = append(ev.stack[:base], ev.tail.args...)
+			args = ev.stack[base:len(ev.stack):len(ev.stack)]
+			if f.lambda == nil {
+				v, err = ev.call(f, args, context, env)
+			} else if f.sig != nil {
+				args, err = f.sig.validate(ev, args, context)
 			}
 		}
 		if err != nil {
@@ -268,6 +259,26 @@ func (ev *evaluator) callLambda(f *function, args []Value) (Value, *Error) {
 			return v, nil
 		}
 	}
+}
+
+// body evaluates a lambda's body for args.
+func (ev *evaluator) body(f *function, args []Value) (Value, *Error) {
+	l := f.lambda
+	fr := ev.newFrame(f.env, l.scope)
+	for i, slot := range l.slots {
+		if i < len(args) {
+			fr.vars[slot] = args[i]
+		} else {
+			fr.vars[slot] = Value{}
+		}
+	}
+	if err := ev.tick(); err != nil {
+		return Value{}, err
+	}
+	if err := ev.charge((len(fr.vars) + 2) * valueBytes / 8); err != nil { // most frames are soon garbage
+		return Value{}, err
+	}
+	return l.body.eval(ev, f.in, fr)
 }
 
 // partialNode is f(?, ...).

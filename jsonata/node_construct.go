@@ -171,6 +171,7 @@ func (n *group) gather(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 	default:
 		list = *in.array()
 	}
+	tuples := list.tup != nil && n.scope != nil
 	var buckets []*bucket
 	index := map[string]int{}
 	for i := range list.len() {
@@ -178,7 +179,7 @@ func (n *group) gather(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 			return Value{}, err
 		}
 		item, env := list.at(i), fr
-		if list.tup != nil {
+		if tuples {
 			env = ev.tupleFrame(fr, n.scope, list.tup[i].vars)
 		}
 		for p := range n.pairs {
@@ -205,7 +206,7 @@ func (n *group) gather(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 			if err := ev.charge(2 * valueBytes); err != nil {
 				return key, err
 			}
-			if list.tup != nil {
+			if tuples {
 				b.tups = append(b.tups, list.tup[i])
 				continue
 			}

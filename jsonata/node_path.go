@@ -169,11 +169,7 @@ func (n *path) run(ev *evaluator, in Value, fr *frame, from int) (Value, *Error)
 			if err != nil || v.k == kUndefined || v.k == kArray && v.array().len() == 0 || len(n.steps) == 1 {
 				return n.result(ev, v, fr, err)
 			}
-			if v.k == kArray {
-				current = *v.array()
-			} else {
-				current = array{items: []Value{v}}
-			}
+			current = lengthOf(v)
 			continue
 		}
 		last := i == len(n.steps)-1
@@ -203,6 +199,23 @@ func (n *path) constructed(ev *evaluator, st *step, in Value, fr *frame) (Value,
 		in = sequence(in)
 	}
 	return st.node.eval(ev, in, fr)
+}
+
+// lengthOf is what a step after an array constructor goes over: with a grouping or in a block, that may have given
+// something else, of which only strings have a length in JavaScript.
+func lengthOf(v Value) array {
+	switch v.k {
+	case kArray:
+		return *v.array()
+	case kString:
+		var a array
+		s := newSubject(v.str())
+		for i := range s.length() {
+			a.items = append(a.items, text(s.cut(i, i+1)))
+		}
+		return a
+	}
+	return array{}
 }
 
 // result applies [] and the grouping to what the last step gave.

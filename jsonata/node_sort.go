@@ -142,7 +142,8 @@ func (s *sorting) after(ev *evaluator, a, b *sortItem) (bool, *Error) {
 		}
 		var greater, less bool
 		if x.k == kNumber {
-			greater, less = x.num() > y.num(), x.num() < y.num()
+			less = x.num() < y.num()
+			greater = !less && x.num() != y.num() // also what isn't a number
 		} else {
 			c := compareStrings(x.str(), y.str())
 			greater, less = c > 0, c < 0

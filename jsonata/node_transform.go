@@ -35,6 +35,9 @@ func (n *transform) apply(c *call, arg Value, fr *frame) (Value, *Error) {
 		return cloner, fail("T2013", Value{})
 	}
 	result := arg
+	if arg.k == kArray && arg.array().is(outer) {
+		result = arg.array().at(0)
+	}
 	if cloner.fn() != c.ev.lib["clone"] {
 		if result, err = c.ev.call(cloner.fn(), []Value{arg}, null, fr); err != nil {
 			return result, err

@@ -174,7 +174,7 @@ func (r *resolver) negate(n *ast) (*ast, *Error) {
 		return nil, err
 	}
 	n.lhs = operand
-	if operand.kind == aNumber && operand.predicate == nil && operand.group == nil && !operand.keepArray {
+	if operand.kind == aNumber { // even where a predicate follows
 		return negated(operand), nil
 	}
 	pushAncestry(n, operand)

@@ -7,6 +7,7 @@ package jsonata_test
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -36,6 +37,16 @@ type answer struct {
 	Token     string          `json:"token,omitempty"`
 	Position  int             `json:"position,omitempty"`
 	Crash     string          `json:"crash,omitempty"`
+}
+
+func (a answer) String() string {
+	switch {
+	case a.Code != "":
+		return fmt.Sprintf("%s token %q position %d", a.Code, a.Token, a.Position)
+	case a.Undefined:
+		return "undefined"
+	}
+	return string(a.Result) + a.Crash
 }
 
 // startOracle needs Node and oracle/node_modules; without them the test is about nothing and is skipped.
@@ -88,7 +99,7 @@ func (o *oracle) stop() {
 }
 
 // patience is how long the oracle may take for one answer.
-const patience = 10 * time.Second
+const patience = 4 * time.Second
 
 // ask sends the questions at once and reads as many answers. Where the oracle hangs or dies the answer is a crash, and a
 // new process gets the questions after that one.

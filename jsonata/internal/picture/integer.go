@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 )
 
 // Error carries the reference's error code and the value at fault.
@@ -290,8 +291,8 @@ func fromLetters(s string, c letterCase) float64 {
 		first = 'A'
 	}
 	v := 0.0
-	for _, r := range s {
-		v = v*26 + float64(r-first+1)
+	for _, u := range utf16.Encode([]rune(s)) {
+		v = v*26 + float64(rune(u)-first+1)
 	}
 	return v
 }

@@ -9,7 +9,7 @@ const lines = require('readline').createInterface({ input: process.stdin, crlfDe
 async function answer({ expr, input }) {
   let result;
   try {
-    result = await jsonata(expr, { timeout: 2000, stack: 2000 }).evaluate(input);
+    result = await jsonata(expr, { timeout: 300, stack: 2000 }).evaluate(input);
   } catch (e) {
     if (e && e.code) {
       return { code: e.code, token: e.token === undefined ? undefined : String(e.token), position: e.position };
