@@ -58,6 +58,7 @@ type Channel struct {
 	unackedCount    int
 
 	confirms
+	transaction
 	replyToken string // of the direct reply-to consumer, "" without one
 	replyTag   string
 }
@@ -69,6 +70,7 @@ type held struct {
 	consumer *Consumer // nil for basic.get
 	entry    entry
 	done     bool
+	inTx     bool // settled by a transaction that is not committed
 }
 
 // NewChannel opens channel id.
@@ -98,7 +100,10 @@ func (ch *Channel) Close() {
 	for _, q := range gone {
 		v.lostConsumer(q)
 	}
-	ch.blocked = nil
+	for _, p := range ch.publishes {
+		v.Discard(p.msg)
+	}
+	ch.blocked, ch.transaction = nil, transaction{}
 	ch.pending.clear()
 }
 
@@ -140,7 +145,7 @@ func (ch *Channel) settleBy(tag uint64, multiple, reverse bool, f func(*held)) *
 		if to == 0 || ch.unacked.at(0).tag != tag {
 			i = sort.Search(to, func(i int) bool { return ch.unacked.at(i).tag >= tag })
 		}
-		if i == to || ch.unacked.at(i).tag != tag || ch.unacked.at(i).done {
+		if i == to || ch.unacked.at(i).tag != tag || ch.unacked.at(i).done || ch.unacked.at(i).inTx {
 			return Errorf(CodePreconditionFailed, "unknown delivery tag %d", tag)
 		}
 		if !multiple {
@@ -155,7 +160,7 @@ func (ch *Channel) settleBy(tag uint64, multiple, reverse bool, f func(*held)) *
 		if reverse {
 			at = to - 1 - i
 		}
-		if h := ch.unacked.at(at); !h.done {
+		if h := ch.unacked.at(at); !h.done && !h.inTx {
 			f(h)
 		}
 	}
@@ -171,6 +176,9 @@ func (ch *Channel) compact() {
 
 // Ack settles deliveries for good.
 func (ch *Channel) Ack(tag uint64, multiple bool) *Error {
+	if ch.transactional {
+		return ch.txSettle(tag, multiple, true, false)
+	}
 	err := ch.settleBy(tag, multiple, false, func(h *held) {
 		ch.letGo(h)
 		h.queue.Stats.Acked++
@@ -183,6 +191,9 @@ func (ch *Channel) Ack(tag uint64, multiple bool) *Error {
 
 // Nack returns deliveries to their queues, or dead-letters them.
 func (ch *Channel) Nack(tag uint64, multiple, requeue bool) *Error {
+	if ch.transactional {
+		return ch.txSettle(tag, multiple, false, requeue)
+	}
 	err := ch.settleBy(tag, multiple, requeue, func(h *held) {
 		if requeue {
 			ch.giveBack(h)

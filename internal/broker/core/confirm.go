@@ -15,11 +15,15 @@ type pending struct {
 }
 
 // Confirm puts the channel in confirm mode (RabbitMQ's confirm.select).
-func (ch *Channel) Confirm() {
+func (ch *Channel) Confirm() *Error {
+	if ch.transactional {
+		return Errorf(CodePreconditionFailed, "cannot switch from tx to confirm mode")
+	}
 	if !ch.confirming {
 		ch.confirming = true
 		ch.confirmBase = 1
 	}
+	return nil
 }
 
 // Confirming says whether the channel is in confirm mode.

@@ -519,3 +519,34 @@ func TestDirectReply(t *testing.T) {
 	b.must(b.ch.Publish(message(b.v, "", to, "late", wire.Properties{}), true))
 	b.expect("return 312 NO_ROUTE late")
 }
+
+func TestTransactions(t *testing.T) {
+	b := newBed(t, true)
+	b.queue("q")
+	b.publish("", "q", "1", "2")
+	b.consume("q", "c", false)
+	b.expect("c 1 1", "c 2 2")
+	b.must(b.ch.TxSelect())
+	b.publish("", "q", "dropped")
+	b.must(b.ch.Ack(1, false))
+	if err := b.ch.Ack(1, false); err == nil {
+		t.Error("a delivery could be acknowledged twice")
+	}
+	b.must(b.ch.TxRollback())
+	b.expect()
+	b.publish("", "q", "3")
+	b.must(b.ch.Ack(2, true))
+	b.expect()
+	durable, err := b.ch.TxCommit()
+	b.must(err)
+	if !durable {
+		t.Error("commit needs no batch")
+	}
+	b.expect("c 3 3")
+	if n := b.ch.unackedCount; n != 1 {
+		t.Errorf("%d are unacknowledged, want 1", n)
+	}
+	if err := b.ch.Confirm(); err == nil || err.Text != "PRECONDITION_FAILED - cannot switch from tx to confirm mode" {
+		t.Errorf("confirm.select on a tx channel: %v", err)
+	}
+}

@@ -12,6 +12,9 @@ const replyTo = "amq.rabbitmq.reply-to"
 
 // Publish routes m, which it takes over whatever the outcome.
 func (ch *Channel) Publish(m *Message, mandatory bool) *Error {
+	if ch.transactional {
+		return ch.txPublish(m, mandatory)
+	}
 	v := ch.conn.vhost
 	x, err := ch.admit(m)
 	if err != nil {

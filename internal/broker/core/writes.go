@@ -21,6 +21,7 @@ const (
 	OpCount                 // delivery count of an entry
 	OpUncount               // forget the delivery count of an entry
 	OpDefine                // set definition Key to Value, or remove it when Value is nil
+	OpBarrier               // nothing: somebody waits for the batch
 )
 
 // Op is one fact for the store. All that one Take hands out belongs into one atomic batch, in this order.

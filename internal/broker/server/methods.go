@@ -18,13 +18,15 @@ func (c *conn) call(ch *channel) *core.Error {
 	case 60:
 		return c.callBasic(ch)
 	case 85:
-		ch.core.Confirm()
+		if err := ch.core.Confirm(); err != nil {
+			return err
+		}
 		if !m.NoWait {
 			c.reply(ch, wire.ConfirmSelectOk)
 		}
 		return nil
 	case 90:
-		return core.Errorf(core.CodeNotImplemented, "transactions are not implemented; use publisher confirms")
+		return c.callTx(ch)
 	}
 	return core.Errorf(core.CodeCommandInvalid, "method %d.%d on channel %d", m.ID>>16, m.ID&0xffff, ch.id)
 }
@@ -56,6 +58,31 @@ func (c *conn) defining(f func() *core.Error) *core.Error {
 		c.await = 0
 	}
 	return err
+}
+
+func (c *conn) callTx(ch *channel) *core.Error {
+	switch c.method.ID {
+	case wire.TxSelect:
+		if err := ch.core.TxSelect(); err != nil {
+			return err
+		}
+		c.reply(ch, wire.TxSelectOk)
+	case wire.TxCommit:
+		durable, err := ch.core.TxCommit()
+		if err != nil {
+			return err
+		}
+		if durable {
+			c.await = c.space.VHost.Batch()
+		}
+		c.reply(ch, wire.TxCommitOk)
+	case wire.TxRollback:
+		if err := ch.core.TxRollback(); err != nil {
+			return err
+		}
+		c.reply(ch, wire.TxRollbackOk)
+	}
+	return nil
 }
 
 func (c *conn) callChannel(ch *channel) *core.Error {

@@ -39,7 +39,7 @@ func bodyKey(b []byte, id uint64) []byte { return binary.BigEndian.AppendUint64(
 func (s *Store) add(b *pebble.Batch, op *core.Op) error {
 	var buf [entryKeyLen]byte
 	switch op.Kind {
-	case core.OpNone:
+	case core.OpNone, core.OpBarrier:
 		return nil
 	case core.OpPut, core.OpRef:
 		return s.put(b, op)

@@ -66,9 +66,12 @@ const (
 	ConfirmSelect   = 85<<16 | 10
 	ConfirmSelectOk = 85<<16 | 11
 
-	TxSelect   = 90<<16 | 10
-	TxCommit   = 90<<16 | 20
-	TxRollback = 90<<16 | 30
+	TxSelect     = 90<<16 | 10
+	TxSelectOk   = 90<<16 | 11
+	TxCommit     = 90<<16 | 20
+	TxCommitOk   = 90<<16 | 21
+	TxRollback   = 90<<16 | 30
+	TxRollbackOk = 90<<16 | 31
 )
 
 // Method is the arguments of one method that a client can send. Each kind fills only the fields its class names; see Decode.
