@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -48,22 +47,6 @@ func readConfig(path string) (config, error) {
 	}
 	return c, nil
 }
-
-// apply fills in what the command line left open.
-func (f config) apply(c *runCommand) {
-	if c.Listen == listenDefault {
-		c.Listen = cmp.Or(f.Listen, c.Listen)
-	}
-	if filepath.Base(c.Data) == dataDefault {
-		c.Data = cmp.Or(f.Data, c.Data)
-	}
-	c.AMQP = cmp.Or(c.AMQP, f.AMQP)
-}
-
-const (
-	listenDefault = "localhost:8080"
-	dataDefault   = "leat-data"
-)
 
 // tuneCollector lets garbage grow to a bounded size before it is collected: messages are short-lived, and with the default the collector
 // would run dozens of times a second over a heap of a few MB.

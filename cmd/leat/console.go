@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"path/filepath"
 	"strings"
 	"sync"
 )
@@ -36,7 +37,7 @@ func (c *console) Handle(_ context.Context, r slog.Record) error {
 	var flow, step, output string
 	var rest strings.Builder
 	add := func(a slog.Attr) bool {
-		value := a.Value.Resolve().String()
+		value := relative(a.Value.Resolve().String())
 		switch a.Key {
 		case "flow":
 			flow = value
@@ -73,4 +74,20 @@ func (c *console) Handle(_ context.Context, r slog.Record) error {
 	defer c.mu.Unlock()
 	_, err := fmt.Fprintf(c.out, "%s  %s%s%s%s%s\n", r.Time.Format("15:04:05"), where, level, output, r.Message, rest.String())
 	return err
+}
+
+// relative shortens a path below the working folder for reading; everything else stays as it is.
+func relative(path string) string {
+	if !filepath.IsAbs(path) {
+		return path
+	}
+	here, err := filepath.Abs(".")
+	if err != nil {
+		return path
+	}
+	short, err := filepath.Rel(here, path)
+	if err != nil || strings.HasPrefix(short, "..") {
+		return path
+	}
+	return short
 }

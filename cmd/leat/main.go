@@ -24,6 +24,9 @@ type cli struct {
 	Validate  validateCommand  `cmd:"" help:"Check flow files and report every mistake."`
 	Render    renderCommand    `cmd:"" help:"Print what would run and exist for a flow."`
 	Send      sendCommand      `cmd:"" help:"Send a message into a running flow."`
+	Errors    errorsCommand    `cmd:"" help:"List what has failed."`
+	Replay    replayCommand    `cmd:"" help:"Send the message of an error to its step again."`
+	Discard   discardCommand   `cmd:"" help:"Give up the message of an error."`
 	Component componentCommand `cmd:"" help:"Run a built-in component as a step, configured by ELASTICIO_* variables."`
 	Broker    brokerCommand    `cmd:"" help:"Run the embedded AMQP broker by itself, for tests."`
 	JSONata   jsonataCommand   `cmd:"" name:"jsonata" help:"Evaluate a JSONata expression on a JSON document."`

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"path/filepath"
 	"strings"
@@ -18,11 +20,11 @@ import (
 
 type runCommand struct {
 	Files     []string          `arg:"" name:"file" help:"Flow files, or folders with flow files."`
-	Data      string            `default:"leat-data" placeholder:"DIR" help:"Folder for messages, mails and all that is kept (default ${default})."`
-	Listen    string            `default:"localhost:8080" placeholder:"ADDR" help:"Address of the HTTP server (default ${default})."`
+	Data      string            `placeholder:"DIR" help:"Folder for messages, mails and all that is kept (default leat-data)."`
+	Listen    string            `placeholder:"ADDR" help:"Address of the HTTP server (default localhost:8080)."`
 	AMQP      string            `name:"amqp" placeholder:"ADDR" help:"Address of the message broker for components that are processes. By default it picks a port when there are any."`
 	Component map[string]string `placeholder:"IMAGE=COMMAND" mapsep:"none" help:"Run COMMAND for nodes with this image; a tag may be left out. Repeatable."`
-	Config    string            `placeholder:"FILE" help:"YAML or JSON file with the same settings: data, listen, amqp, components." type:"existingfile"`
+	Config    string            `placeholder:"FILE" help:"YAML or JSON file with the same settings: data, listen, amqp, components."`
 	Watch     bool              `help:"Apply changes of the flow files while they run."`
 	LogFormat string            `enum:"text,json" default:"text" help:"text for people, json for machines."`
 	Verbose   bool              `short:"v" help:"Log more."`
@@ -75,15 +77,13 @@ func (c *runCommand) Run(ctx context.Context, std streams) error {
 // options puts the flags, and the config file below them, into the world's options.
 func (c *runCommand) options(std streams) (local.Options, error) {
 	commands := map[string]local.Command{}
+	var file config
 	if c.Config != "" {
-		config, err := readConfig(c.Config)
-		if err != nil {
+		var err error
+		if file, err = readConfig(c.Config); err != nil {
 			return local.Options{}, err
 		}
-		config.apply(c)
-		for image, command := range config.Components {
-			commands[image] = command
-		}
+		maps.Copy(commands, file.Components)
 	}
 	for image, line := range c.Component {
 		commands[image] = local.Command{Line: line}
@@ -97,9 +97,9 @@ func (c *runCommand) options(std streams) (local.Options, error) {
 		handler = slog.NewJSONHandler(std.out, &slog.HandlerOptions{Level: level})
 	}
 	return local.Options{
-		Data:     c.Data,
-		Listen:   c.Listen,
-		AMQP:     c.AMQP,
+		Data:     cmp.Or(c.Data, file.Data, "leat-data"),
+		Listen:   cmp.Or(c.Listen, file.Listen, "localhost:8080"),
+		AMQP:     cmp.Or(c.AMQP, file.AMQP),
 		Builtin:  findBuiltin(commands),
 		Commands: commands,
 		Logger:   slog.New(handler),
@@ -198,17 +198,4 @@ func entryLine(f *flow.Flow, address string) string {
 		return "runs now and by the schedule " + first.Schedule.String()
 	}
 	return fmt.Sprintf("try  curl '%s/flow/%s?arg1=val1&arg2=val2'", address, f.Name)
-}
-
-// relative shortens a path for reading.
-func relative(path string) string {
-	here, err := filepath.Abs(".")
-	if err != nil {
-		return path
-	}
-	short, err := filepath.Rel(here, path)
-	if err != nil || strings.HasPrefix(short, "..") {
-		return path
-	}
-	return short
 }

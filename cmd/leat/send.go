@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,18 +9,16 @@ import (
 	"net/url"
 	"os"
 	"strings"
-	"time"
 )
 
 type sendCommand struct {
 	Flow string `arg:"" help:"Name of the flow."`
 	Data string `short:"d" default:"{}" placeholder:"JSON|@FILE" help:"Body of the message: a JSON object, @FILE to read it from a file, @- from standard input."`
-	URL  string `default:"http://localhost:8080" env:"LEAT_URL" help:"Where leat run listens."`
+	server
 }
 
 const (
-	sendTimeout   = 30 * time.Second
-	answerShown   = 64 << 10
+	answerBytes   = 64 << 20
 	sendBodyBytes = 16 << 20
 )
 
@@ -30,27 +27,11 @@ func (c *sendCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return wrongInput{err}
 	}
-	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
-	defer cancel()
-	address := strings.TrimRight(c.URL, "/") + "/flow/" + url.PathEscape(c.Flow)
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
-	if err != nil {
-		return wrongInput{err}
+	var answer json.RawMessage
+	if err := c.call(ctx, http.MethodPost, "/flow/"+url.PathEscape(c.Flow), body, &answer); err != nil {
+		return fmt.Errorf("send message: %w", err)
 	}
-	request.Header.Set("Content-Type", "application/json")
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return fmt.Errorf("send message: %w; does leat run, and listen there?", err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(response.Body, answerShown))
-	if err != nil {
-		return fmt.Errorf("read answer: %w", err)
-	}
-	if response.StatusCode >= 400 {
-		return fmt.Errorf("send message: %s: %s", response.Status, errorText(text))
-	}
-	fmt.Fprintf(std.out, "%s\n", bytes.TrimRight(text, "\n"))
+	fmt.Fprintf(std.out, "%s\n", answer)
 	return nil
 }
 
@@ -79,5 +60,5 @@ func errorText(answer []byte) string {
 	if json.Unmarshal(answer, &a) == nil && a.Error != "" {
 		return a.Error
 	}
-	return string(answer)
+	return fmt.Sprintf("%.300s", answer)
 }

@@ -285,7 +285,8 @@ func (a *ErrorAPI) replay(ctx context.Context, e store.Error) error {
 	if err := a.publisher.Publish(ctx, entry.VHost, p); err != nil {
 		return fmt.Errorf("send the message again: %w", err)
 	}
-	_, err = a.list.SetState(ctx, store.Filter{IDs: []int64{e.ID}}, store.Replayed)
+	// It may have failed again by now: then it's open again, and stays so.
+	_, err = a.list.SetState(ctx, store.Filter{IDs: []int64{e.ID}, Times: e.Times}, store.Replayed)
 	return err
 }
 

@@ -24,6 +24,7 @@ import (
 type publisher struct {
 	sent []amqp.Publishing
 	err  error
+	then func() // what happens before Publish returns; may be nil
 }
 
 func (p *publisher) Publish(_ context.Context, _ string, m amqp.Publishing) error {
@@ -31,12 +32,37 @@ func (p *publisher) Publish(_ context.Context, _ string, m amqp.Publishing) erro
 		return p.err
 	}
 	p.sent = append(p.sent, m)
+	if p.then != nil {
+		p.then()
+	}
 	return nil
+}
+
+func TestAReplayThatFailsAtOnceLeavesTheErrorOpen(t *testing.T) {
+	a, p, s := errorWorldWithStore(t)
+	p.then = func() {
+		failure := store.Failure{Source: store.DeadLetter, Namespace: "n", Flow: "f", Step: "s", Message: "m-1", Time: time.Now(), Reason: "boom"}
+		if _, err := s.Record(t.Context(), failure); err != nil {
+			t.Error(err)
+		}
+	}
+	if code, body := call(t, a, "POST", "/api/errors/1/replay"); code != 200 {
+		t.Fatalf("got %d %v", code, body)
+	}
+	if got := states(t, a)["boom"]; got != "open" {
+		t.Errorf("state %s, want open", got)
+	}
 }
 
 // errorWorld is an error API over a store with three open errors of flow "f": of a dead letter, of a message that no queue took, and one
 // whose message isn't known.
 func errorWorld(t *testing.T) (*api.ErrorAPI, *publisher) {
+	t.Helper()
+	a, p, _ := errorWorldWithStore(t)
+	return a, p
+}
+
+func errorWorldWithStore(t *testing.T) (*api.ErrorAPI, *publisher, *store.Store) {
 	t.Helper()
 	s, err := store.New(store.Options{Database: filepath.Join(t.TempDir(), "db"), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -57,7 +83,7 @@ func errorWorld(t *testing.T) (*api.ErrorAPI, *publisher) {
 	p := new(publisher)
 	a := api.NewErrorAPI(s, p, slog.New(slog.DiscardHandler))
 	a.Update([]plan.Entry{{Namespace: "n", Flow: "f", VHost: "n", Exchange: "f", UserID: "leat", CryptoPassword: password, CryptoIV: iv}})
-	return a, p
+	return a, p, s
 }
 
 func call(t *testing.T, h http.Handler, method, target string) (int, map[string]any) {

@@ -47,6 +47,9 @@ func (w *World) Apply(ctx context.Context, flows []*flow.Flow) error {
 		}
 	}
 	w.publish()
+	w.mu.Lock()
+	w.applied = true
+	w.mu.Unlock()
 	return errors.Join(errs...)
 }
 
@@ -350,6 +353,7 @@ func (w *World) publish() {
 	w.router.Update(entries)
 	w.scheduler.Update(entries)
 	w.collector.Update(entries)
+	w.errors.Update(entries)
 }
 
 // publishSteps tells the API which steps there are.

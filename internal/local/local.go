@@ -72,14 +72,16 @@ type World struct {
 	scheduler *scheduler.Scheduler
 	api       *api.API
 	collector *api.Collector
+	errors    *api.ErrorAPI
 	store     *store.Store
 	web       net.Listener
 	bus       net.Listener // AMQP over TCP; nil while no step is a process
 
 	applying sync.Mutex // held while a change is applied: one after the other
 
-	mu    sync.Mutex // guards what follows, and what is in it
-	flows map[string]*running
+	mu      sync.Mutex // guards what follows, and what is in it
+	flows   map[string]*running
+	applied bool // true when the first Apply is through
 }
 
 // running is a flow as it runs.
@@ -98,6 +100,11 @@ func New(o Options) (*World, error) {
 	case o.Builtin == nil:
 		return nil, errors.New("local options: Builtin: missing")
 	}
+	folder, err := filepath.Abs(o.Data) // processes may have another working folder
+	if err != nil {
+		return nil, fmt.Errorf("local options: Data: %w", err)
+	}
+	o.Data = folder
 	o.Listen = cmp.Or(o.Listen, "localhost:0")
 	if o.Now == nil {
 		o.Now = time.Now
@@ -146,6 +153,7 @@ func (w *World) Start() (err error) {
 		return err
 	}
 	w.collector = api.NewCollector(api.CollectorOptions{Connect: w.connect, API: w.api, Errors: w.store, Logger: w.opts.Logger})
+	w.errors = api.NewErrorAPI(w.store, w.client, w.opts.Logger)
 	if w.opts.AMQP != "" {
 		return w.openBus()
 	}
@@ -217,6 +225,7 @@ func (w *World) Run(ctx context.Context) error {
 		w.collector.Run(collect)
 	}()
 	<-ctx.Done()
+	w.opts.Logger.Info("stopping")
 	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), StopTimeout)
 	defer cancel()
 	w.router.Update(nil)
@@ -228,6 +237,7 @@ func (w *World) Run(ctx context.Context) error {
 	stopCollect()
 	<-collected
 	w.close()
+	w.opts.Logger.Info("stopped")
 	if errors.Is(err, context.Canceled) {
 		return nil
 	}

@@ -30,46 +30,62 @@ func (w *World) summarise(ctx context.Context) {
 			return
 		case now := <-ticker.C:
 			for flow, steps := range w.stats.snapshot() {
-				if now.Sub(last[flow]) < summaryEvery || maps.Equal(steps, told[flow]) {
+				if now.Sub(last[flow]) < summaryEvery {
 					continue
 				}
-				w.opts.Logger.Info("messages processed", "flow", flow[strings.IndexByte(flow, '/')+1:], "steps", difference(w.order(flow), told[flow], steps))
+				text := difference(w.order(flow), told[flow], steps)
+				if text == "" {
+					continue
+				}
+				w.opts.Logger.Info("messages processed", "flow", flow[strings.IndexByte(flow, '/')+1:], "steps", text)
 				told[flow], last[flow] = steps, now
 			}
 		}
 	}
 }
 
-// order returns the ids of a flow's steps as its file has them.
+// order returns the ids of a flow's steps in the order that messages take, those at the same distance from the first as the file has them.
 func (w *World) order(key string) []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var ids []string
-	if r := w.flows[key]; r != nil {
-		for _, s := range r.plan.Steps {
-			ids = append(ids, s.ID)
+	r := w.flows[key]
+	if r == nil {
+		return nil
+	}
+	f := r.plan.Flow
+	ids := []string{f.First().ID}
+	for i := 0; i < len(ids); i++ {
+		for _, next := range f.Next(ids[i]) {
+			if !slices.Contains(ids, next) {
+				ids = append(ids, next)
+			}
 		}
 	}
 	return ids
 }
 
-// difference puts what happened since old into a few words: "step_1 5, step_2 4 (1 failed)".
+// difference puts what happened since old into a few words: "step_1 5, step_2 4 (1 failed)". It's empty if nothing did.
 func difference(order []string, old, now map[string]counts) string {
 	var words []string
+	happened := false
 	for _, id := range order {
-		o, n := old[id], now[id]
-		text := fmt.Sprintf("%s %d", id, n.processed-o.processed)
+		d := counts{now[id].processed - old[id].processed, now[id].failed - old[id].failed, now[id].rebounded - old[id].rebounded}
+		happened = happened || d != counts{}
+		text := fmt.Sprintf("%s %d", id, d.processed)
 		var also []string
-		if d := n.failed - o.failed; d > 0 {
-			also = append(also, fmt.Sprintf("%d failed", d))
+		if d.failed > 0 {
+			also = append(also, fmt.Sprintf("%d failed", d.failed))
 		}
-		if d := n.rebounded - o.rebounded; d > 0 {
-			also = append(also, fmt.Sprintf("%d to come again", d))
+		if d.rebounded > 0 {
+			also = append(also, fmt.Sprintf("%d to come again", d.rebounded))
 		}
 		if also != nil {
 			text += " (" + strings.Join(also, ", ") + ")"
 		}
 		words = append(words, text)
+	}
+	if !happened {
+		return ""
 	}
 	return strings.Join(words, ", ")
 }

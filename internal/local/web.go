@@ -3,7 +3,6 @@ package local
 import (
 	"cmp"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"os"
 	"slices"
@@ -24,6 +23,8 @@ func (w *World) handler() http.Handler {
 	for _, prefix := range api.Prefixes() {
 		mux.Handle(prefix, w.api)
 	}
+	// A page of another site, open in the same browser, must not be able to replay or discard.
+	mux.Handle("/api/", http.NewCrossOriginProtection().Handler(w.errors))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(w.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(rw http.ResponseWriter, r *http.Request) {
 		answer(rw, http.StatusOK, map[string]any{"status": "OK"})
@@ -38,9 +39,17 @@ func (w *World) ready(rw http.ResponseWriter, r *http.Request) {
 	if err := w.client.Ready(r.Context(), "/"); err != nil {
 		waiting["broker"] = err.Error()
 	}
+	w.mu.Lock()
+	if !w.applied {
+		waiting["flows"] = "not started yet"
+	}
+	w.mu.Unlock()
 	for _, s := range w.Steps() {
 		if s.State != Running {
-			waiting[s.Flow+"/"+s.Step] = fmt.Sprintf("%s: %v", s.State, s.Failure)
+			waiting[s.Flow+"/"+s.Step] = string(s.State)
+			if s.Failure != nil {
+				waiting[s.Flow+"/"+s.Step] += ": " + s.Failure.Error()
+			}
 		}
 	}
 	if len(waiting) > 0 {

@@ -17,6 +17,7 @@ type Filter struct {
 	Step      string
 	Execution string
 	State     State
+	Times     int // just those that failed so often
 	IDs       []int64
 	Before    int64 // ids below it, to go on where an earlier list ended
 	Limit     int   // default 100 for lists, none for changes
@@ -121,6 +122,9 @@ func (f Filter) where() (string, []any) {
 		if t.value != "" {
 			add(t.column+" = $%d", t.value)
 		}
+	}
+	if f.Times > 0 {
+		add("times = $%d", f.Times)
 	}
 	if f.Before > 0 {
 		add("id < $%d", f.Before)
