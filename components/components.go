@@ -6,6 +6,7 @@ import (
 	"github.com/openintegrationhub/leat/components/email"
 	"github.com/openintegrationhub/leat/components/internal/builtin"
 	"github.com/openintegrationhub/leat/components/mapper"
+	"github.com/openintegrationhub/leat/components/reply"
 	"github.com/openintegrationhub/leat/components/timer"
 	"github.com/openintegrationhub/leat/components/webhook"
 )
@@ -22,6 +23,7 @@ func Builtin() []Component {
 		email.Component(),
 		mapper.TransformComponent(),
 		mapper.Component(),
+		reply.Component(),
 		timer.SimpleTrigger(),
 		timer.Component(),
 		webhook.Component(),

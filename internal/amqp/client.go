@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"sync"
 	"time"
 
@@ -98,13 +97,10 @@ func (c *Client) link(ctx context.Context, vhost string) (*Conn, *Publisher, err
 }
 
 func (c *Client) connect(ctx context.Context, l *link, vhost string) error {
-	d := c.dialer
-	u, err := url.Parse(d.URL)
+	d, err := c.dialer.at(vhost)
 	if err != nil {
-		return fmt.Errorf("broker address: %w", err)
+		return err
 	}
-	u.Path, u.RawPath = "/"+vhost, "/"+url.PathEscape(vhost)
-	d.URL = u.String()
 	conn, err := d.Connect(context.WithoutCancel(ctx)) // others wait for the same connection
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"time"
 
 	amqp091 "github.com/rabbitmq/amqp091-go"
@@ -74,6 +75,17 @@ func (d Dialer) Connect(ctx context.Context) (*Conn, error) {
 		close(c.done)
 	}()
 	return c, nil
+}
+
+// at returns the dialer for another virtual host.
+func (d Dialer) at(vhost string) (Dialer, error) {
+	u, err := url.Parse(d.URL)
+	if err != nil {
+		return d, fmt.Errorf("broker address: %w", err)
+	}
+	u.Path, u.RawPath = "/"+vhost, "/"+url.PathEscape(vhost)
+	d.URL = u.String()
+	return d, nil
 }
 
 func (d Dialer) open(ctx context.Context, network, address string) (net.Conn, error) {

@@ -46,7 +46,7 @@ func (w *World) Apply(ctx context.Context, flows []*flow.Flow) error {
 			errs = append(errs, fmt.Errorf("remove flow %s: %w", key, err))
 		}
 	}
-	w.publish()
+	w.publish(ctx)
 	w.mu.Lock()
 	w.applied = true
 	w.mu.Unlock()
@@ -214,7 +214,7 @@ func (w *World) remove(ctx context.Context, key string) error {
 	w.mu.Lock()
 	delete(w.flows, key)
 	w.mu.Unlock()
-	w.publish() // no tick and no request goes in from here on
+	w.publish(ctx) // no tick and no request goes in from here on
 	for _, id := range p.Stop {
 		w.stopUnits(ctx, r.units[id])
 	}
@@ -240,6 +240,9 @@ func (w *World) remove(ctx context.Context, key string) error {
 		if err := w.broker.DeleteUser(a.User); err != nil {
 			return fmt.Errorf("remove broker account %q: %w", a.User, err)
 		}
+	}
+	if err := w.store.Forget(ctx, f.Namespace, f.Name); err != nil {
+		return err
 	}
 	w.opts.Logger.Info("flow removed", "flow", f.Name, "discarded", lost)
 	return nil
@@ -344,12 +347,19 @@ func (w *World) putAccount(a plan.Account) error {
 }
 
 // publish tells scheduler, router and API which flows there are.
-func (w *World) publish() {
+func (w *World) publish(ctx context.Context) {
 	w.publishSteps()
 	var entries []plan.Entry
 	for _, key := range w.keysOfFlows() {
 		entries = append(entries, w.flows[key].plan.Entry)
 	}
+	exchanges := map[string][]string{}
+	for _, e := range entries {
+		if e.HTTP {
+			exchanges[e.VHost] = append(exchanges[e.VHost], e.Exchange)
+		}
+	}
+	w.replies.Update(ctx, exchanges) // before a request can ask for a reply
 	w.router.Update(entries)
 	w.scheduler.Update(entries)
 	w.collector.Update(entries)

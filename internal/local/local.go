@@ -69,6 +69,7 @@ type World struct {
 	broker    *broker.Broker
 	client    *amqp.Client
 	router    *router.Router
+	replies   *amqp.Replies
 	scheduler *scheduler.Scheduler
 	api       *api.API
 	collector *api.Collector
@@ -140,9 +141,12 @@ func (w *World) Start() (err error) {
 		return err
 	}
 	w.client = amqp.NewClient(amqp.Dialer{URL: w.adminURL(), Name: "leat", Dial: w.dialBroker}, w.opts.Logger)
-	if w.router, err = router.New(router.Options{Publisher: w.client, Logger: w.opts.Logger, Registerer: w.registry}); err != nil {
+	if w.router, err = router.New(router.Options{
+		Publisher: w.client, Logger: w.opts.Logger, Registerer: w.registry, Replies: true, ReplyStacks: true,
+	}); err != nil {
 		return err
 	}
+	w.replies = amqp.NewReplies(amqp.Dialer{URL: w.adminURL(), Name: "leat/replies", Dial: w.dialBroker}, w.router.ReplyKey(), w.router.Reply, w.opts.Logger)
 	if w.scheduler, err = scheduler.New(scheduler.Options{Publisher: w.client, Logger: w.opts.Logger, Registerer: w.registry}); err != nil {
 		return err
 	}
@@ -217,6 +221,7 @@ func (w *World) Run(ctx context.Context) error {
 		return nil
 	})
 	group.Go(func() error { return w.scheduler.Run(ctx) })
+	group.Go(func() error { return w.replies.Run(ctx) })
 	group.Go(func() error { w.summarise(ctx); return nil })
 	collect, stopCollect := context.WithCancel(context.WithoutCancel(ctx)) // until the steps have stopped
 	collected := make(chan struct{})
@@ -228,7 +233,7 @@ func (w *World) Run(ctx context.Context) error {
 	w.opts.Logger.Info("stopping")
 	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), StopTimeout)
 	defer cancel()
-	w.router.Update(nil)
+	w.router.Stop()
 	if err := server.Shutdown(deadline); err != nil {
 		server.Close()
 	}

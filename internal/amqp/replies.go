@@ -1,0 +1,158 @@
+package amqp
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/openintegrationhub/leat/internal/message"
+)
+
+// Replies takes what flows answer to one router: in each virtual host a queue of its own, bound to the exchange of each flow with the router's
+// key. The queue goes with the connection: a reply that comes while nobody listens has nobody who waits for it.
+type Replies struct {
+	dialer  Dialer
+	key     string
+	deliver func(key string, headers message.Headers, body []byte)
+	logger  *slog.Logger
+
+	mu     sync.Mutex // guards what follows
+	wanted map[string][]string
+	hosts  map[string]*replyHost
+}
+
+// replyHost is the listening in one virtual host.
+type replyHost struct {
+	conn  *Conn
+	queue string
+	bound map[string]bool // exchanges
+}
+
+// NewReplies returns a listener that has nothing to listen to until Update is called. deliver is called for each reply and must not block;
+// it may keep and change what it gets.
+func NewReplies(d Dialer, key string, deliver func(key string, headers message.Headers, body []byte), logger *slog.Logger) *Replies {
+	return &Replies{dialer: d, key: key, deliver: deliver, logger: logger, hosts: map[string]*replyHost{}}
+}
+
+// Update replaces the exchanges to listen at, by virtual host. When it returns it listens there, unless the broker is away: then Run goes on
+// trying.
+func (r *Replies) Update(ctx context.Context, exchanges map[string][]string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.wanted = exchanges
+	r.mend(ctx)
+}
+
+// Run restores what a lost connection has ended, until ctx is done; then it closes all.
+func (r *Replies) Run(ctx context.Context) error {
+	ticker := time.NewTicker(retryEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			for _, h := range r.hosts {
+				h.conn.Close()
+			}
+			return nil
+		case <-ticker.C:
+			r.mu.Lock()
+			r.mend(ctx)
+			r.mu.Unlock()
+		}
+	}
+}
+
+// mend makes what is match what is wanted. r.mu is held.
+func (r *Replies) mend(ctx context.Context) {
+	for vhost, h := range r.hosts {
+		if h.conn.Err() != nil || len(r.wanted[vhost]) == 0 {
+			h.conn.Close()
+			delete(r.hosts, vhost)
+		}
+	}
+	for vhost, exchanges := range r.wanted {
+		if len(exchanges) == 0 {
+			continue
+		}
+		if err := r.listen(ctx, vhost, exchanges); err != nil {
+			r.logger.Warn("replies are not received", "vhost", vhost, "err", err)
+		}
+	}
+}
+
+// listen brings one virtual host up to date.
+func (r *Replies) listen(ctx context.Context, vhost string, exchanges []string) error {
+	h := r.hosts[vhost]
+	if h == nil {
+		var err error
+		if h, err = r.open(ctx, vhost); err != nil {
+			return err
+		}
+		r.hosts[vhost] = h
+	}
+	if len(h.bound) == len(exchanges) && !slices.ContainsFunc(exchanges, func(e string) bool { return !h.bound[e] }) {
+		return nil
+	}
+	channel, err := h.conn.conn.Channel()
+	if err != nil {
+		return fmt.Errorf("open channel: %w", err)
+	}
+	defer channel.Close()
+	for exchange := range h.bound {
+		if slices.Contains(exchanges, exchange) {
+			continue
+		}
+		if err := channel.QueueUnbind(h.queue, r.key, exchange, nil); err != nil {
+			return fmt.Errorf("unbind from exchange %q: %w", exchange, err)
+		}
+		delete(h.bound, exchange)
+	}
+	for _, exchange := range exchanges {
+		if h.bound[exchange] {
+			continue
+		}
+		if err := channel.QueueBind(h.queue, r.key, exchange, false, nil); err != nil {
+			return fmt.Errorf("bind to exchange %q: %w", exchange, err)
+		}
+		h.bound[exchange] = true
+	}
+	return nil
+}
+
+// open connects, and consumes a new queue that only this connection may use.
+func (r *Replies) open(ctx context.Context, vhost string) (*replyHost, error) {
+	d, err := r.dialer.at(vhost)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := d.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	channel, err := conn.conn.Channel()
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("open channel: %w", err)
+	}
+	queue, err := channel.QueueDeclare("", false, true, true, false, nil)
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("declare queue for replies: %w", err)
+	}
+	deliveries, err := channel.Consume(queue.Name, "", true, true, false, false, nil)
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("consume replies: %w", err)
+	}
+	go func() { // ends with the connection
+		for d := range deliveries {
+			r.deliver(d.RoutingKey, message.Headers(d.Headers), d.Body)
+		}
+	}()
+	return &replyHost{conn: conn, queue: queue.Name, bound: map[string]bool{}}, nil
+}
