@@ -79,7 +79,10 @@ func (m *Message) Header(props []byte, sizeHint uint64) error {
 	}
 	m.data = append(m.data, props...)
 	m.propsLen = len(props)
-	return m.glance()
+	if err := m.glance(); err != nil || !m.look.HasHeaders {
+		return err
+	}
+	return wire.CheckTable(m.look.Headers)
 }
 
 // glance reads what the core needs off the properties. What it finds aliases data, which therefore must not move; Body grows data within

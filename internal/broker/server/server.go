@@ -148,3 +148,10 @@ func (s *Server) each(f func(*conn)) {
 		f(c)
 	}
 }
+
+// Size is how many connections there are, in whatever state.
+func (s *Server) Size() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}

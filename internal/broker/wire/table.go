@@ -191,6 +191,56 @@ func parseArray(b []byte, depth int) (Array, error) {
 	return a, c.Err
 }
 
+// CheckTable says whether b, a table without its length, is well formed, without making anything of it.
+func CheckTable(b []byte) error { return checkTable(b, 0) }
+
+func checkTable(b []byte, depth int) error {
+	if depth > depthMax {
+		return ErrSyntax
+	}
+	c := NewCursor(b)
+	for len(c.b) > 0 && c.Err == nil {
+		c.Shortstr()
+		checkValue(&c, depth)
+	}
+	return c.Err
+}
+
+func checkValue(c *Cursor, depth int) {
+	switch c.U8() {
+	case 't', 'b', 'B':
+		c.take(1)
+	case 's', 'u':
+		c.take(2)
+	case 'I', 'i', 'f':
+		c.take(4)
+	case 'l', 'L', 'd', 'T':
+		c.take(8)
+	case 'D':
+		c.take(5)
+	case 'S', 'x':
+		c.Longstr()
+	case 'V':
+	case 'F':
+		if in := c.Longstr(); c.Err == nil {
+			c.Err = checkTable(in, depth+1)
+		}
+	case 'A':
+		in := NewCursor(c.Longstr())
+		if depth+1 > depthMax {
+			in.Err = ErrSyntax
+		}
+		for len(in.b) > 0 && in.Err == nil && c.Err == nil {
+			checkValue(&in, depth+1)
+		}
+		if c.Err == nil {
+			c.Err = in.Err
+		}
+	default:
+		c.Err = ErrSyntax
+	}
+}
+
 // parseValue is one switch over the value types; cutting it up would hide the table it is.
 func parseValue(c *Cursor, depth int) (v any, err error) {
 	switch c.U8() {
