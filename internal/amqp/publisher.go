@@ -69,7 +69,7 @@ func (p *Publisher) Send(ctx context.Context, m Publishing) (Confirm, error) {
 	if m.Expiration > 0 {
 		out.Expiration = strconv.FormatInt(m.Expiration.Milliseconds(), 10)
 	}
-	confirm, err := p.channel.PublishWithDeferredConfirm(m.Exchange, m.Key, true, false, out)
+	confirm, err := p.channel.PublishWithDeferredConfirm(m.Exchange, m.Key, !m.Unchecked, false, out)
 	if err != nil {
 		if errors.Is(err, amqp091.ErrClosed) {
 			return Confirm{}, fmt.Errorf("%w: %w", ErrUnavailable, p.reason(err))

@@ -9,14 +9,18 @@ import (
 	"github.com/openintegrationhub/leat/internal/message"
 )
 
-// Publishing is a message on its way to an exchange. It's always persistent, always mandatory, and always application/json in utf8, as
-// every component expects (contract.md 2.10).
+// Publishing is a message on its way to an exchange. It's always persistent, and always application/json in utf8, as every component expects
+// (contract.md 2.10).
 type Publishing struct {
 	Exchange   string
 	Key        string
 	Headers    message.Headers
 	Body       []byte
 	Expiration time.Duration // 0 for none; whole milliseconds
+
+	// Unchecked leaves out the mandatory flag: a message that no queue takes isn't ErrUnroutable, but goes to the exchange's alternate
+	// exchange, or nowhere.
+	Unchecked bool
 }
 
 // Errors of publishing. With any other error the fate of the message is unknown: it may have been accepted.

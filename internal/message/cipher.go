@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"sync"
 )
 
 // Protocol versions of an encrypted body, in the integer header "protocolVersion" (contract.md 3.2).
@@ -20,7 +21,12 @@ const (
 type Cipher struct {
 	block cipher.Block
 	iv    []byte
+
+	scratch sync.Pool // of *[]byte, for ciphertext on its way to base64
 }
+
+// scratchMax is the largest buffer in bytes that is kept for the next message.
+const scratchMax = 64 << 10
 
 // NewCipher returns the cipher of a flow. Both strings are what components get as ELASTICIO_MESSAGE_CRYPTO_PASSWORD and _IV; with an empty
 // password the result is nil, the plain mode.
@@ -36,7 +42,9 @@ func NewCipher(password, iv string) (*Cipher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("message cipher: %w", err)
 	}
-	return &Cipher{block: block, iv: []byte(iv)}, nil
+	c := &Cipher{block: block, iv: []byte(iv)}
+	c.scratch.New = func() any { return new([]byte) }
+	return c, nil
 }
 
 // Encrypt returns what goes on the wire for plain, in protocol version 1, or plain itself in plain mode.
@@ -45,18 +53,19 @@ func (c *Cipher) Encrypt(plain []byte) []byte {
 		return plain
 	}
 	pad := aes.BlockSize - len(plain)%aes.BlockSize
-	size := len(plain) + pad
-	encoded := base64.StdEncoding.EncodedLen(size)
-	// One allocation for both, the text first and the ciphertext behind it.
-	buffer := make([]byte, encoded+size)
-	raw := buffer[encoded:]
-	copy(raw, plain)
-	for i := len(plain); i < size; i++ {
-		raw[i] = byte(pad)
+	scratch := c.scratch.Get().(*[]byte)
+	defer c.scratch.Put(scratch)
+	raw := append((*scratch)[:0], plain...)
+	for range pad {
+		raw = append(raw, byte(pad))
+	}
+	if cap(raw) <= scratchMax {
+		*scratch = raw
 	}
 	cipher.NewCBCEncrypter(c.block, c.iv).CryptBlocks(raw, raw)
-	base64.StdEncoding.Encode(buffer[:encoded], raw)
-	return buffer[:encoded:encoded]
+	text := make([]byte, base64.StdEncoding.EncodedLen(len(raw)))
+	base64.StdEncoding.Encode(text, raw)
+	return text
 }
 
 // Decrypt returns the plain text of a body, version being its protocol version. It works in place: body is overwritten, and the

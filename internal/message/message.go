@@ -122,7 +122,7 @@ func (m *Message) set(name, value []byte) error {
 // Encode writes the envelope in the form that every generation of the libraries reads: body, headers, attachments and metadata are always
 // objects, nothing is null, an absent id gets a fresh one (contract.md rule 5).
 func (m *Message) Encode() ([]byte, error) {
-	size := 160 + len(m.Body) + len(m.Attachments) + len(m.Headers) + len(m.Metadata) + len(m.Passthrough) + len(m.Query) + len(m.Params)
+	size := 200 + len(m.Method) + len(m.URL) + len(m.OriginalURL) + len(m.TaskID) + len(m.Body) + len(m.Attachments) + len(m.Headers) + len(m.Metadata) + len(m.Passthrough) + len(m.Query) + len(m.Params)
 	return m.Append(make([]byte, 0, size))
 }
 

@@ -212,11 +212,12 @@ func (o *Output) headers(id string) message.Headers {
 // idSpace is the name space of derived message ids.
 var idSpace = uuid.MustParse("6b1f4c3e-6f0a-4f57-9a7c-0d1a3c1a5e21")
 
-// send publishes to the flow's exchange; the job waits for the confirm. After an error the job is lost: its message isn't settled, whatever
+// send publishes to the flow's exchange; the job waits for the confirm. Every key of a flow has a queue behind it, and the exchange's
+// alternate exchange catches the rest; only what a last step emits goes nowhere, as it should, and isn't sent back to us. After an error the job is lost: its message isn't settled, whatever
 // the function makes of the error.
 func (o *Output) send(key string, headers message.Headers, body []byte, expiration time.Duration) error {
 	confirm, err := o.session.publisher.Send(o.ctx, amqp.Publishing{
-		Exchange: o.session.Settings.Exchange, Key: key, Headers: headers, Body: body, Expiration: expiration,
+		Exchange: o.session.Settings.Exchange, Key: key, Headers: headers, Body: body, Expiration: expiration, Unchecked: true,
 	})
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -212,16 +212,18 @@ func (j *job) confirmed() bool {
 	return true
 }
 
-// await waits until the broker has confirmed all that j caused. What it returned as unroutable is no error: every key of a flow has a queue
-// behind it except the outcome of a last step, which has nowhere to go.
+// await waits until the broker has confirmed all that j caused.
 func (s *session) await(ctx context.Context, j *job) error {
 	if j.lost != nil {
 		return j.lost
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, confirmMax, errors.New("the broker took longer than a minute"))
-	defer cancel()
+	if !j.confirmed() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, confirmMax, errors.New("the broker took longer than a minute"))
+		defer cancel()
+	}
 	for _, c := range j.confirms {
-		if err := c.Wait(ctx); err != nil && !errors.Is(err, amqp.ErrUnroutable) {
+		if err := c.Wait(ctx); err != nil {
 			return err
 		}
 	}
