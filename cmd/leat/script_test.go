@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -9,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -20,6 +24,8 @@ import (
 	"github.com/openintegrationhub/leat/component"
 )
 
+var update = flag.Bool("update", false, "write what the commands print into the stories")
+
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"leat": main, "greeter": greeter})
 }
@@ -27,7 +33,7 @@ func TestMain(m *testing.M) {
 // The stories of testdata/script have these commands besides those of testscript:
 //
 //	start NAME [VARIABLE=VALUE...] leat run ARG...
-//		Runs leat in the background, on a port of its own. What it prints is in NAME.log, its address is $ADDR.
+//		Runs leat in the background, on a port of its own unless --config or --listen gives one. What it prints is in NAME.log, its address is $ADDR.
 //	end NAME [SIGNAL] [CODE]
 //		Sends the signal, INT if none is given, and waits until the process has ended, with this exit code.
 //	ready
@@ -36,6 +42,8 @@ func TestMain(m *testing.M) {
 //		Waits until files that fit the pattern hold this many matches, one if no count is given.
 //	count FILES REGEXP COUNT
 //		Fails unless the files hold exactly this many matches now.
+//	exits CODE COMMAND...
+//		Runs the command, which has to end with this exit code.
 //	shown [&NAME] COMMAND
 //		Does what README or guide show: runs the command line with a shell, for localhost:8080 with $ADDR, or in the background like start.
 func TestScripts(t *testing.T) {
@@ -43,6 +51,7 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
+		UpdateScripts:       *update,
 		Setup:               setUp,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"start": start,
@@ -51,6 +60,7 @@ func TestScripts(t *testing.T) {
 			"until": until,
 			"count": count,
 			"shown": shown,
+			"exits": exits,
 		},
 	})
 }
@@ -114,7 +124,7 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 	for strings.Contains(args[0], "=") {
 		env, args = append(env[:len(env):len(env)], args[0]), args[1:]
 	}
-	if !strings.Contains(strings.Join(args, " "), "--listen") {
+	if !slices.Contains(args, "--listen") && !slices.Contains(args, "--config") {
 		args = append(args, "--listen", "localhost:0")
 	}
 	startProcess(ts, name, env, exec.Command(args[0], args[1:]...))
@@ -216,6 +226,7 @@ func matches(ts *testscript.TestScript, pattern, expression string) (n int, text
 	for _, file := range files {
 		content, err := os.ReadFile(file)
 		ts.Check(err)
+		content = bytes.ReplaceAll(content, []byte("\r\n"), []byte("\n")) // mails have them
 		text += filepath.Base(file) + ":\n" + string(content) + "\n"
 		n += len(r.FindAll(content, -1))
 	}
@@ -262,6 +273,23 @@ func shown(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	line = strings.Replace(line, "leat run", "leat run --listen localhost:0", 1)
 	startProcess(ts, name, ts.Value("processes").(*processes).env, exec.Command("sh", "-c", "exec "+line))
+}
+
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND...")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	code := 0
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		code = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if strconv.Itoa(code) != args[0] {
+		ts.Fatalf("exit code %d, want %s", code, args[0])
+	}
 }
 
 // greeter is a component of the SDK as a program of its own.

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -38,18 +40,25 @@ func FindCommand(commands map[string]Command, image string) (Command, bool) {
 	return c, ok
 }
 
-// CheckPrograms checks that each step of the flows has a program: a built-in component or a command. The error is flow.Mistakes.
+// CheckPrograms checks that each step of the flows can run on this machine: that it has a program, a built-in component or a command, and
+// that no variable of it is kept in a cluster. The error is flow.Mistakes.
 func CheckPrograms(flows []*flow.Flow, o Options) error {
 	var mistakes flow.Mistakes
 	for _, f := range flows {
 		for i, n := range f.Nodes {
+			wrong := func(path, format string, args ...any) {
+				path = fmt.Sprintf("spec.nodes[%d].%s", i, path)
+				mistakes = append(mistakes, flow.Mistake{File: f.File, Path: path, Text: fmt.Sprintf(format, args...)})
+			}
 			_, builtin := o.Builtin(n.Image)
 			if _, ok := FindCommand(o.Commands, n.Image); !ok && !builtin {
-				mistakes = append(mistakes, flow.Mistake{
-					File: f.File,
-					Path: fmt.Sprintf("spec.nodes[%d].image", i),
-					Text: fmt.Sprintf("no built-in component for image %q: say how to run it with --component %s=COMMAND", n.Image, n.Image),
-				})
+				wrong("image", "no built-in component for image %q: say how to run it with --component %s=COMMAND", n.Image, n.Image)
+			}
+			for _, name := range slices.Sorted(maps.Keys(n.ValueFrom)) {
+				wrong("valueFrom."+name, "Secrets and ConfigMaps need Kubernetes: on this machine, set the variable in env")
+			}
+			for i := range n.EnvFrom {
+				wrong(fmt.Sprintf("envFrom[%d]", i), "Secrets and ConfigMaps need Kubernetes: on this machine, set the variables in env")
 			}
 		}
 	}
