@@ -61,7 +61,6 @@ const deliveryLimit = 20
 type World struct {
 	opts     Options
 	registry *prometheus.Registry
-	started  chan struct{} // closed when Start is through
 	stats    stats
 
 	lock      lock
