@@ -55,10 +55,13 @@ type conn struct {
 	channels map[uint16]*channel
 	method   wire.Method // the one being handled
 
-	await   uint64 // batch that must be on disk before held may be sent
-	held    []byte
-	pause   pause
-	blocked bool // connection.blocked was sent
+	await uint64 // batch that must be on disk before held may be sent
+	held  []byte
+	// While a queue is being deleted at the client's request, notices to itself wait for the answer, as RabbitMQ sends them.
+	deleting bool
+	cancels  []byte
+	pause    pause
+	blocked  bool // connection.blocked was sent
 
 	info     info
 	received atomic.Uint64 // bytes

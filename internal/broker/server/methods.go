@@ -169,11 +169,17 @@ func (c *conn) callQueue(ch *channel) *core.Error {
 			return err
 		}
 		ok = wire.QueueDeleteOk
+		c.deleting = true
+		defer func() { c.deleting = false }()
 		n, err = c.core.DeleteQueue(m.Queue, m.IfUnused, m.IfEmpty)
 		return err
 	})
 	if err == nil && !m.NoWait {
 		c.answer(func(b []byte) []byte { return wire.AppendCount(b, ch.id, ok, uint32(n)) })
+	}
+	if len(c.cancels) > 0 {
+		c.answer(func(b []byte) []byte { return append(b, c.cancels...) })
+		c.cancels = c.cancels[:0]
 	}
 	return err
 }

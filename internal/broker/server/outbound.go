@@ -222,6 +222,10 @@ func (c *conn) Cancel(channel uint16, consumerTag string) {
 	if !c.caps.Bool("consumer_cancel_notify") {
 		return
 	}
+	if c.deleting {
+		c.cancels = wire.AppendCancel(c.cancels, channel, consumerTag)
+		return
+	}
 	c.out.add(func(b []byte) []byte { return wire.AppendCancel(b, channel, consumerTag) })
 	c.mark()
 }
