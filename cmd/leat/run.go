@@ -129,9 +129,13 @@ func (c *runCommand) read(o local.Options) ([]*flow.Flow, error) {
 	return flows, nil
 }
 
-// reload applies the flow files as they are now; while there are mistakes in them, what runs stays as it is.
+// reload applies the flow files as they are now; while there are mistakes in them, what runs stays as it is. A folder may have become empty.
 func (c *runCommand) reload(ctx context.Context, world *local.World, o local.Options) {
-	flows, err := c.read(o)
+	var flows []*flow.Flow
+	files, err := flowFiles(c.Files)
+	if err == nil && len(files) > 0 {
+		flows, err = c.read(o)
+	}
 	if err != nil {
 		o.Logger.Error("flow files not applied, what runs stays as it is", "err", err)
 		return

@@ -3,6 +3,7 @@ package local
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -160,7 +161,7 @@ func (t *tail) read(r io.Reader) {
 	for {
 		line, err := lines.ReadSlice('\n') // a longer line comes in pieces
 		if text := strings.TrimRight(string(line), "\r\n"); text != "" {
-			t.logger.Info(text, "output", true)
+			t.log(text)
 			if len(t.lines) == linesKept {
 				t.lines = t.lines[1:]
 			}
@@ -170,6 +171,27 @@ func (t *tail) read(r io.Reader) {
 			return
 		}
 	}
+}
+
+// log logs a line of output. Node components write bunyan's JSON, most of it the same in each line: of these just the message is shown, at its
+// own level.
+func (t *tail) log(text string) {
+	level := slog.LevelInfo
+	var line struct {
+		Level   int    `json:"level"` // 30 info, 40 warn, 50 error
+		Message string `json:"msg"`
+		Error   struct {
+			Message string `json:"message"`
+		} `json:"err"`
+	}
+	if strings.HasPrefix(text, "{") && json.Unmarshal([]byte(text), &line) == nil && line.Level > 0 && line.Message != "" {
+		text = line.Message
+		if line.Error.Message != "" && !strings.Contains(text, line.Error.Message) {
+			text += ": " + line.Error.Message
+		}
+		level = slog.Level((line.Level - 30) / 10 * 4) // slog's steps are 4
+	}
+	t.logger.Log(context.Background(), level, text, "output", true)
 }
 
 // report says how the process ended, with its last lines.

@@ -33,7 +33,7 @@ func (w *World) seen(f *flow.Flow) plan.Seen {
 		}
 	}
 	for _, b := range w.broker.Bindings(f.Namespace) {
-		if !own(b.Source) {
+		if !own(b.Source) || !own(b.Destination) { // others may listen to a flow: the router does, for replies
 			continue
 		}
 		binding := topology.Binding{Source: b.Source, Key: b.Key}
