@@ -47,9 +47,7 @@ func (w *World) Apply(ctx context.Context, flows []*flow.Flow) error {
 		}
 	}
 	w.publish(ctx)
-	w.mu.Lock()
-	w.applied = true
-	w.mu.Unlock()
+	w.applied.Store(true)
 	return errors.Join(errs...)
 }
 

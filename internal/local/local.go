@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -77,11 +78,11 @@ type World struct {
 	web       net.Listener
 	bus       net.Listener // AMQP over TCP; nil while no step is a process
 
-	applying sync.Mutex // held while a change is applied: one after the other
+	applied  atomic.Bool // the first Apply is through: the router knows the flows
+	applying sync.Mutex  // held while a change is applied: one after the other
 
-	mu      sync.Mutex // guards what follows, and what is in it
-	flows   map[string]*running
-	applied bool // true when the first Apply is through
+	mu    sync.Mutex // guards what follows, and what is in it
+	flows map[string]*running
 }
 
 // running is a flow as it runs.

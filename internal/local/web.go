@@ -19,7 +19,7 @@ import (
 func (w *World) handler() http.Handler {
 	w.registry.MustRegister(stepCollector{&w.stats})
 	mux := http.NewServeMux()
-	mux.Handle("/flow/", w.router)
+	mux.HandleFunc("/flow/", w.serveFlow)
 	for _, prefix := range api.Prefixes() {
 		mux.Handle(prefix, w.api)
 	}
@@ -33,17 +33,26 @@ func (w *World) handler() http.Handler {
 	return mux
 }
 
+// serveFlow hands a request to the router. Until the first Apply is through no flow is known, which isn't the same as one that doesn't exist:
+// the sender should come again.
+func (w *World) serveFlow(rw http.ResponseWriter, r *http.Request) {
+	if !w.applied.Load() {
+		rw.Header().Set("Retry-After", "1")
+		answer(rw, http.StatusServiceUnavailable, map[string]any{"error": "starting: the flows aren't there yet"})
+		return
+	}
+	w.router.ServeHTTP(rw, r)
+}
+
 // ready tells whether messages are taken and worked on: the broker answers and every step consumes.
 func (w *World) ready(rw http.ResponseWriter, r *http.Request) {
 	waiting := map[string]string{}
 	if err := w.client.Ready(r.Context(), "/"); err != nil {
 		waiting["broker"] = err.Error()
 	}
-	w.mu.Lock()
-	if !w.applied {
+	if !w.applied.Load() {
 		waiting["flows"] = "not started yet"
 	}
-	w.mu.Unlock()
 	for _, s := range w.Steps() {
 		if s.State != Running {
 			waiting[s.Flow+"/"+s.Step] = string(s.State)
