@@ -40,8 +40,11 @@ func ValueOf(v any) (Value, error) {
 }
 
 // Any converts v into what Eval returns: map[string]any, []any, string, float64, bool, nil or Undefined. A function
-// becomes Undefined.
-func (v Value) Any() any { return toAny(v, 0) }
+// becomes Undefined. A value nested too deep, or of more than 10 million parts, is cut off.
+func (v Value) Any() any { return toAny(v, mostParts) }
+
+// mostParts bounds conversions outside of an evaluation.
+const mostParts = 10_000_000
 
 func fromAny(in any, depth int) (Value, *Error) {
 	if depth > maxValueDepth {
@@ -138,9 +141,18 @@ func fromMembers(list Object, depth int) (Value, *Error) {
 	return objectValue(o), nil
 }
 
-// toAny converts without bounds on size: only for what is known to be small, or has been measured.
-func toAny(v Value, depth int) any {
-	if depth > maxValueDepth {
+// converter bounds what toAny builds: values may share parts, so that few of them stand for very many.
+type converter struct{ left int }
+
+// toAny converts v into what encoding/json would decode, up to most values; what is beyond that is cut off.
+func toAny(v Value, most int) any {
+	c := &converter{left: most}
+	return c.any(v, 0)
+}
+
+func (c *converter) any(v Value, depth int) any {
+	if c.left--; c.left < 0 || depth > maxValueDepth {
+		c.left = -1
 		return nil
 	}
 	switch v.k {
@@ -154,16 +166,16 @@ func toAny(v Value, depth int) any {
 		return v.str()
 	case kArray:
 		a := v.array()
-		list := make([]any, a.len())
-		for i := range list {
-			list[i] = toAny(a.at(i), depth+1)
+		list := make([]any, 0, min(a.len(), c.left))
+		for i := 0; i < a.len() && c.left >= 0; i++ {
+			list = append(list, c.any(a.at(i), depth+1))
 		}
 		return list
 	case kObject:
 		m := make(map[string]any, len(v.object().members))
 		for _, e := range v.object().members {
-			if e.val.k != kUndefined && e.val.k != kFunc {
-				m[e.key] = toAny(e.val, depth+1)
+			if e.val.k != kUndefined && e.val.k != kFunc && c.left >= 0 {
+				m[e.key] = c.any(e.val, depth+1)
 			}
 		}
 		return m

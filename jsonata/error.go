@@ -106,7 +106,7 @@ func (e *Error) finish(src string) *Error {
 		e.src = src
 	}
 	if e.Value == nil && e.value.k != kUndefined {
-		e.Value = toAny(e.value, 0)
+		e.Value = toAny(e.value, 1000)
 	}
 	if e.Message == "" {
 		e.Message = e.describe()
@@ -132,11 +132,8 @@ func (e *Error) describe() string {
 
 // brief is v as JSON, cut to a length that suits a message.
 func brief(v Value) string {
-	b, err := appendJSON(nil, v, printer{})
-	if err != nil {
-		return "?"
-	}
 	const longest = 60
+	b, _ := appendJSON(nil, v, printer{most: 2 * longest}) // what was written before the limit will do
 	if len(b) > longest {
 		return strings.ToValidUTF8(string(b[:longest]), "") + "..."
 	}

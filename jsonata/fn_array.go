@@ -200,7 +200,6 @@ func fnSort(c *call, args []Value) (Value, *Error) {
 
 // truthy is JavaScript's notion of true, which holds for what a sort function returns.
 func truthy(v Value) bool {
-	v = finish(v)
 	switch v.k {
 	case kArray, kObject, kFunc:
 		return true

@@ -186,7 +186,7 @@ func shiftDecimal(f, by float64) float64 {
 	if exponent != "" {
 		e, _ = strconv.ParseFloat(exponent, 64)
 	}
-	if e += by; e != math.Trunc(e) || !isFinite(f) {
+	if e += by; e != math.Trunc(e) || math.Abs(e) >= 1e21 || !isFinite(f) {
 		return math.NaN()
 	}
 	f, err := strconv.ParseFloat(mantissa+"e"+strconv.FormatFloat(e, 'f', -1, 64), 64)

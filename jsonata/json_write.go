@@ -15,9 +15,10 @@ type printer struct {
 }
 
 // AppendJSON appends v as JSON, as JavaScript's JSON.stringify writes it, except that keys keep their order: functions
-// and undefined members are left out, and numbers that aren't finite become null. Undefined itself appends nothing.
+// and undefined members are left out, and numbers that aren't finite become null. Undefined itself appends nothing. A
+// value that takes more than 64 MiB, or is nested deeper than 10,000 levels, is an error.
 func AppendJSON(dst []byte, v Value) ([]byte, error) {
-	out, err := appendJSON(dst, v, printer{})
+	out, err := appendJSON(dst, v, printer{most: defaultResult})
 	if err != nil {
 		return dst, err.finish("")
 	}

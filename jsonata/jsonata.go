@@ -12,6 +12,7 @@ package jsonata
 
 import (
 	"context"
+	"math"
 	"time"
 )
 
@@ -79,7 +80,7 @@ func (e *Expr) Eval(ctx context.Context, input any) (any, error) {
 	if err != nil {
 		return nil, err.finish(e.src)
 	}
-	return toAny(v, 0), nil
+	return toAny(v, math.MaxInt), nil
 }
 
 // EvalValue evaluates the expression for a parsed input. Several expressions may share one.

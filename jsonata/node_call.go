@@ -233,8 +233,8 @@ func (ev *evaluator) callLambda(f *function, args []Value, context Value, env *f
 	if err := ev.enter(); err != nil {
 		return Value{}, err
 	}
-	defer func() { ev.depth-- }()
 	base := len(ev.stack)
+	defer func() { ev.depth, ev.stack = ev.depth-1, ev.stack[:base] }()
 	var by *callNode // the tail call under way
 	for {
 		v, err := ev.body(f, args)

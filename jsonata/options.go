@@ -2,6 +2,7 @@ package jsonata
 
 import (
 	"context"
+	"math"
 	"time"
 )
 
@@ -118,7 +119,10 @@ func WithClock(now func() time.Time) Option { return func(c *config) { c.now = n
 func (f Func) call(c *call, args []Value) (Value, *Error) {
 	in := make([]any, len(args))
 	for i, a := range args {
-		in[i] = toAny(a, 0)
+		if err := c.ev.measure(a, 0); err != nil {
+			return Value{}, err
+		}
+		in[i] = toAny(a, math.MaxInt)
 	}
 	out, err := f(c.ev.ctx, in)
 	if err != nil {

@@ -92,6 +92,8 @@ func explained(q question, kind string, want, got answer) string {
 		kind == "result" && strings.Contains(q.Expr, "$power"),
 		// Partially applied built-in functions check their arguments here.
 		strings.Contains(q.Expr, "(?") && got.Code != "",
+		// The reference shows the JavaScript source of a function where a string is replaced by one.
+		strings.Contains(string(want.Result), "async function"),
 	} {
 		if known {
 			return "explained"
@@ -127,6 +129,9 @@ func TestAgreesWithReference(t *testing.T) {
 			count[v]++
 			if want.Crash != "" {
 				count["of which the reference broke"]++
+				if want.Crash == "no answer" {
+					t.Logf("no answer to %s ### %s", q.Expr, q.Input)
+				}
 			}
 			if v == "" || v == "explained" || count[v] > 30 {
 				continue

@@ -194,7 +194,7 @@ func (g *generator) function(depth int) string {
 	case 0:
 		return "$" + g.pick("sum", "string", "count", "keys", "uppercase", "number", "boolean", "not", "exists", "type", "spread", "append")
 	case 1:
-		return g.pick("$append(?, "+g.expr(depth-1)+")", "$substring(?, 1)", "$contains(?, 'a')", "$join(?, '-')", "$map(?, $string)")
+		return g.pick("$append(?, "+g.expr(depth-1)+")", "$substring(?, 1)", "$contains(?, 'a')", "$join(?, '-')")
 	}
 	return g.lambda(depth, 1+g.IntN(2))
 }
