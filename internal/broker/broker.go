@@ -74,7 +74,7 @@ func New(o Options) (*Broker, error) {
 }
 
 // outboundHigh is how many bytes may wait for one client before deliveries to it pause.
-const outboundHigh = 1 << 20
+const outboundHigh = 512 << 10
 
 // properties are the server properties. Product and version are RabbitMQ's since client libraries choose their ways by them.
 func properties() wire.Table {

@@ -101,7 +101,7 @@ const (
 // readSize is the first size of the read buffer; it doubles while reads fill it.
 const (
 	readSize    = 4 << 10
-	readSizeMax = 256 << 10
+	readSizeMax = 128 << 10
 	// outboundStop is how many bytes of answers may wait before the client's further requests do.
 	outboundStop = 8 << 20
 )

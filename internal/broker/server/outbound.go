@@ -28,8 +28,11 @@ type outbound struct {
 	try    tryWriter     // nil when the connection can't write without blocking
 }
 
-// bufferKeep is the largest buffer in bytes that is used again.
-const bufferKeep = 256 << 10
+// Buffers are used again unless they have become larger than bufferKeep bytes, or are above bufferSmall and hardly used any more.
+const (
+	bufferKeep  = 2 << 20
+	bufferSmall = 64 << 10
+)
 
 func (o *outbound) init(nc net.Conn) {
 	o.drained = sync.NewCond(&o.mu)
@@ -75,7 +78,7 @@ func (o *outbound) flush() {
 
 // recycle keeps a sent buffer for use. The caller holds mu.
 func (o *outbound) recycle(buf []byte) {
-	if cap(buf) <= bufferKeep {
+	if cap(buf) <= bufferSmall || cap(buf) <= bufferKeep && len(buf) > cap(buf)/16 {
 		o.spare = buf[:0]
 	}
 }
