@@ -31,20 +31,20 @@ func (c *renderCommand) Run(std streams) error {
 		}
 		encoder := json.NewEncoder(std.out)
 		encoder.SetIndent("", "  ")
-		if err := encoder.Encode(p); err != nil {
+		if err := encoder.Encode(asJSON(p)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// renderPlan plans f for a platform whose addresses and secrets are left open.
+// renderPlan plans f for a platform whose addresses and secrets are left open. Secrets of the flow's author are hidden too.
 func renderPlan(f *flow.Flow) plan.Plan {
 	secrets := plan.Secrets{CryptoPassword: hidden, CryptoIV: hidden, Steps: map[string]plan.StepSecrets{}}
 	for _, n := range f.Nodes {
 		secrets.Steps[n.ID] = plan.StepSecrets{BrokerPassword: hidden, APIKey: hidden}
 	}
-	return plan.For(f, plan.Seen{}, secrets, plan.Platform{
+	p := plan.For(f, plan.Seen{}, secrets, plan.Platform{
 		Builtin: func(image string) string {
 			c, _ := components.Find(image)
 			return c.Name
@@ -52,9 +52,39 @@ func renderPlan(f *flow.Flow) plan.Plan {
 		APIURI: "http://api-service.platform",
 		Broker: url.URL{Scheme: "amqp", Host: "rabbitmq.platform:5672"},
 	})
+	for _, s := range p.Steps {
+		for i, v := range s.Variables {
+			if v.Secret {
+				s.Variables[i].Value = hidden
+			}
+		}
+	}
+	return p
 }
 
 const hidden = "***"
+
+// rendered is a plan for other programs: what it means for a flow of which nothing exists yet.
+type rendered struct {
+	Namespace, Flow string
+	First           string // the step at which messages enter
+	Suspended, HTTP bool
+	Schedule        string `json:",omitempty"`
+	Steps           []plan.Step
+	Topology        topology.Topology
+	Accounts        []plan.Account
+}
+
+func asJSON(p plan.Plan) rendered {
+	r := rendered{
+		Namespace: p.Entry.Namespace, Flow: p.Entry.Flow, First: p.Entry.Step, Suspended: p.Entry.Suspended, HTTP: p.Entry.HTTP,
+		Steps: p.Steps, Topology: p.Declare, Accounts: p.Accounts,
+	}
+	if p.Entry.Polling {
+		r.Schedule = p.Entry.Schedule.String()
+	}
+	return r
+}
 
 func printPlan(w io.Writer, p plan.Plan) {
 	fmt.Fprintf(w, "flow %s\n", p.Flow.Key())
@@ -73,11 +103,7 @@ func printPlan(w io.Writer, p plan.Plan) {
 		}
 		fmt.Fprintf(w, "\nstep %s\n  %s, function %s, %s\n", s.ID, runs, s.Function, plural(s.Replicas, "replica"))
 		for _, v := range s.Variables {
-			value := v.Value
-			if v.Secret {
-				value = hidden
-			}
-			fmt.Fprintf(w, "  %s=%s\n", v.Name, value)
+			fmt.Fprintf(w, "  %s=%s\n", v.Name, v.Value)
 		}
 	}
 	fmt.Fprintf(w, "\nexchanges\n")

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/openintegrationhub/leat/internal/flow"
 	"github.com/openintegrationhub/leat/internal/topology"
@@ -58,7 +59,7 @@ func variables(f *flow.Flow, n *flow.Node, account topology.Account, secrets Sec
 	set("ELASTICIO_DATA_RATE_LIMIT", rate)
 
 	for name, value := range n.Env {
-		set(name, value)
+		all[name] = Variable{Name: name, Value: value, Secret: looksSecret(name, value)}
 	}
 	list := make([]Variable, 0, len(all))
 	for _, v := range all {
@@ -66,4 +67,21 @@ func variables(f *flow.Flow, n *flow.Node, account topology.Account, secrets Sec
 	}
 	slices.SortFunc(list, func(a, b Variable) int { return cmp.Compare(a.Name, b.Name) })
 	return list
+}
+
+// looksSecret tells whether a variable of a flow's author may be a secret, so that it's better not shown: by its name, or because it's an
+// address with a password.
+func looksSecret(name, value string) bool {
+	upper := strings.ToUpper(name)
+	for _, word := range []string{"KEY", "PASSWORD", "PASSWD", "SECRET", "TOKEN", "CREDENTIAL"} {
+		if strings.Contains(upper, word) {
+			return true
+		}
+	}
+	u, err := url.Parse(value)
+	if err != nil || u.User == nil {
+		return false
+	}
+	_, has := u.User.Password()
+	return has
 }
