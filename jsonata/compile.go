@@ -186,10 +186,22 @@ func (c *compiler) block(n *ast) node {
 		return b
 	}
 	c.scope = before // no frame needed
-	if len(n.list) == 1 {
+	if len(n.list) == 1 && !givesSequence(n.list[0]) {
 		return c.sub(n.list[0])
 	}
 	return &block{exprs: c.subs(n.list)}
+}
+
+// givesSequence tells whether the result of n may be a sequence even after it has been reduced once: then the block
+// around it reduces it once more.
+func givesSequence(n *ast) bool {
+	switch n.kind {
+	case aBinary, aNegate, aString, aNumber, aValue, aObject, aArray, aRegex, aLambda, aName:
+		return n.predicate != nil || n.group != nil || n.keepArray
+	case aPath:
+		return n.keepOne || n.lastStep().kind != aName
+	}
+	return true
 }
 
 func (c *compiler) bind(n *ast) node {

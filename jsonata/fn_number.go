@@ -306,7 +306,7 @@ func fnFormatBase(_ *call, args []Value) (Value, *Error) {
 
 // formatRadix writes an integer of any size.
 func formatRadix(f float64, radix int) string {
-	if math.Abs(f) < 1<<63 {
+	if math.Abs(f) < 1<<53 {
 		return strconv.FormatInt(int64(f), radix)
 	}
 	sign := ""
@@ -314,9 +314,14 @@ func formatRadix(f float64, radix int) string {
 		sign, f = "-", -f
 	}
 	var digits []byte
-	for f >= 1 {
-		digits = append(digits, "0123456789abcdefghijklmnopqrstuvwxyz"[int(math.Mod(f, float64(radix)))])
-		f = math.Floor(f / float64(radix))
+	for f >= 1<<53 { // digits beyond the precision are zeros, as in V8
+		digits = append(digits, '0')
+		f /= float64(radix)
+	}
+	for f > 0 {
+		rest := math.Mod(f, float64(radix))
+		digits = append(digits, "0123456789abcdefghijklmnopqrstuvwxyz"[int(rest)])
+		f = (f - rest) / float64(radix)
 	}
 	reverse(digits)
 	return sign + string(digits)

@@ -87,14 +87,14 @@ func (n *bind) eval(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 	}
 	if n.slot >= 0 && n.slot < len(fr.vars) {
 		fr.vars[n.slot] = v
-		return v, nil
+		return finish(v), nil
 	}
 	if fr.dyn == nil {
 		fr.dyn = map[string]Value{}
 	}
 	fr.dyn[n.name] = v
 	ev.dynamic = true
-	return v, nil
+	return finish(v), nil
 }
 
 type block struct {
@@ -113,22 +113,25 @@ func (n *block) eval(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 			return v, err
 		}
 	}
-	return v, nil
+	return finish(v), nil
 }
 
 type condition struct{ test, then, otherwise node }
 
 func (n *condition) eval(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 	v, err := n.test.eval(ev, in, fr)
-	switch {
-	case err != nil:
+	if err != nil {
 		return v, err
-	case truth(v):
-		return n.then.eval(ev, in, fr)
-	case n.otherwise != nil:
-		return n.otherwise.eval(ev, in, fr)
 	}
-	return Value{}, nil
+	branch := n.then
+	if !truth(v) {
+		branch = n.otherwise
+	}
+	if branch == nil {
+		return Value{}, nil
+	}
+	v, err = branch.eval(ev, in, fr)
+	return finish(v), err
 }
 
 // elvis is left ?: right.
@@ -136,10 +139,10 @@ type elvis struct{ left, right node }
 
 func (n *elvis) eval(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 	v, err := n.left.eval(ev, in, fr)
-	if err != nil || truth(v) {
-		return v, err
+	if err == nil && !truth(v) {
+		v, err = n.right.eval(ev, in, fr)
 	}
-	return n.right.eval(ev, in, fr)
+	return finish(v), err
 }
 
 // coalesce is left ?? right.
@@ -147,10 +150,10 @@ type coalesce struct{ left, right node }
 
 func (n *coalesce) eval(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 	v, err := n.left.eval(ev, in, fr)
-	if err != nil || v.k != kUndefined {
-		return v, err
+	if err == nil && v.k == kUndefined {
+		v, err = n.right.eval(ev, in, fr)
 	}
-	return n.right.eval(ev, in, fr)
+	return finish(v), err
 }
 
 // nameNode is a field name, applied to all items of an array.

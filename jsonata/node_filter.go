@@ -12,7 +12,7 @@ type filter struct {
 
 func (c *compiler) filter(n *ast, wrap bool) *filter {
 	f := &filter{wrap: wrap}
-	if n.kind == aNumber && n.predicate == nil && n.group == nil {
+	if n.kind == aNumber { // what may follow the number doesn't count, as in the reference
 		f.fixed, f.at = true, math.Floor(n.num)
 		return f
 	}

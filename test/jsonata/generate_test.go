@@ -114,7 +114,7 @@ func (g *generator) list(depth int) string {
 func (g *generator) object(depth int) string {
 	var parts []string
 	for range g.IntN(3) {
-		key := g.pick(`"x"`, `"y"`, `"a"`, `$string(`+g.expr(depth-1)+`)`)
+		key := g.pick(`"x"`, `"y"`, `"a"`, `"k" & $string(`+g.expr(depth-1)+`)`)
 		parts = append(parts, key+": "+g.expr(depth-1))
 	}
 	return "{" + strings.Join(parts, ", ") + "}"
@@ -171,7 +171,7 @@ func (g *generator) joinPath(depth int) string {
 			out += "." + g.pick(g.field(), "$", "%", "{'k': $"+name+"}", "["+g.list(depth-1)+"]", "("+g.expr(depth-1)+")")
 		}
 	}
-	out += g.pick("", "", "", "{$string($): $count($"+g.vars[len(g.vars)-1]+")}")
+	out += g.pick("", "", "", "{'k' & $string($): $count($"+g.vars[len(g.vars)-1]+")}")
 	g.vars = g.vars[:before]
 	return out
 }

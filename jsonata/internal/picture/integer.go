@@ -290,9 +290,9 @@ func fromLetters(s string, c letterCase) float64 {
 	if c == upper {
 		first = 'A'
 	}
-	v := 0.0
-	for _, u := range utf16.Encode([]rune(s)) {
-		v = v*26 + float64(rune(u)-first+1)
+	v, units := 0.0, utf16.Encode([]rune(s))
+	for i, u := range units {
+		v += float64(rune(u)-first+1) * math.Pow(26, float64(len(units)-1-i))
 	}
 	return v
 }
