@@ -1,0 +1,58 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"time"
+)
+
+// waitingFlow has a step that never takes a message.
+const waitingFlow = `{"apiVersion": "elastic.io/v1", "kind": "Flow", "metadata": {"name": "hook", "namespace": "flows"}, "spec": {
+	"nodes": [{"id": "in", "image": "test/idle", "function": "none", "first": true}], "connections": []}}`
+
+// pendingMessages of 1 KiB each are 100 MB.
+const pendingMessages = 100_000
+
+// benchMemory measures what the process holds in memory: idle, with the three example flows, and before and after 100 MB of messages have
+// come that nobody takes.
+func benchMemory(s *settings) error {
+	var examples []string
+	for _, name := range []string{"flow.json", "flow2.json", "wh-flow.json"} {
+		examples = append(examples, filepath.Join(s.flow, name))
+	}
+	p, err := leat(s, examples...)
+	if err != nil {
+		return err
+	}
+	defer p.stop()
+	if err := p.ready(); err != nil {
+		return err
+	}
+	time.Sleep(s.idle)
+	fmt.Printf("idle, three example flows, after %v: %.1f MB resident\n", s.idle, resident(p.pid())/1e6)
+
+	file, err := write(s, "waiting.json", waitingFlow)
+	if err != nil {
+		return err
+	}
+	q, err := leat(s, "--component", "test/idle=sleep 1000000", file)
+	if err != nil {
+		return err
+	}
+	defer q.stop()
+	if err := q.ready(); err != nil {
+		return err
+	}
+	if _, err := loadOwn(q.address, 0, 2000); err != nil { // buffers and pools as they are under load
+		return err
+	}
+	before := resident(q.pid())
+	if _, err := loadOwn(q.address, 0, pendingMessages); err != nil {
+		return err
+	}
+	after := resident(q.pid())
+	time.Sleep(s.idle)
+	fmt.Printf("%d pending messages of 1 KiB: %.1f MB resident before, %.1f MB after, %.1f MB after %v more\n", pendingMessages, before/1e6, after/1e6,
+		resident(q.pid())/1e6, s.idle)
+	return nil
+}
