@@ -45,6 +45,13 @@ func variables(f *flow.Flow, n *flow.Node, account topology.Account, secrets Sec
 	set("ELASTICIO_ERROR_ROUTING_KEY", key(topology.Error))
 	set("ELASTICIO_REBOUND_ROUTING_KEY", key(topology.Rebound))
 	set("ELASTICIO_SNAPSHOT_ROUTING_KEY", key(topology.Snapshot))
+	// Ferryman's names for the same things.
+	set("ELASTICIO_BACKCHANNEL_EXCHANGE", f.Name)
+	set("ELASTICIO_NODE_EXCHANGE", f.Name)
+	set("ELASTICIO_OUTPUT_ROUTING_KEY", key(topology.Message))
+	set("ELASTICIO_STATE_ROUTING_KEY", key(topology.State))
+	set("ELASTICIO_SNAPSHOTS_SERVICE_BASE_URL", p.APIURI)
+	set("ELASTICIO_SECRET_SERVICE_BASE_URL", p.APIURI)
 	secret("ELASTICIO_MESSAGE_CRYPTO_PASSWORD", secrets.CryptoPassword)
 	secret("ELASTICIO_MESSAGE_CRYPTO_IV", secrets.CryptoIV)
 	set("ELASTICIO_AMQP_PERSISTENT_MESSAGES", "true") // the libraries' default is to lose messages with the broker

@@ -30,7 +30,7 @@ func StepUser(namespace, flow, step string) string {
 // header), and replies.
 func StepAccount(f *flow.Flow, n *flow.Node) Account {
 	own := regexp.QuoteMeta(Key(f.Name, n.ID, ""))
-	keys := []string{own + "(" + Message + "|" + Error + "|" + Rebound + "|" + Snapshot + ")", `reply\..+`}
+	keys := []string{own + "(" + Message + "|" + Error + "|" + Rebound + "|" + Snapshot + "|" + State + ")", `reply\..+`}
 	for _, next := range f.Next(n.ID) {
 		keys = append(keys, regexp.QuoteMeta(Key(f.Name, next, Input)))
 	}

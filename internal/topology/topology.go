@@ -56,6 +56,7 @@ const (
 	Requeue    = "requeue"    // come back
 	DeadLetter = "deadletter" // given up
 	Snapshot   = "snapshot"   // what a step wants to remember
+	State      = "state"      // that a step is through with a message: ferryman components tell it, and nobody needs it
 )
 
 // TickHeader is the AMQP header of a tick with the time that it was due, RFC 3339 with nanoseconds, UTC.
@@ -111,9 +112,10 @@ func For(f *flow.Flow, o Options) Topology {
 		t.bind(f.Name, Key(f.Name, n.ID, Error), ErrorQueue(f.Name), "")
 		t.bind(f.Name, Key(f.Name, n.ID, DeadLetter), DeadLetterQueue(f.Name), "")
 		t.bind(f.Name, Key(f.Name, n.ID, Snapshot), SnapshotQueue(f.Name), "")
+		// A last step's messages have nowhere to go. They end in an exchange that nothing is bound to, or else they would count as
+		// unroutable.
+		t.Bindings = append(t.Bindings, Binding{Source: f.Name, Key: Key(f.Name, n.ID, State), Exchange: end, Description: "not needed"})
 		if len(f.Next(n.ID)) == 0 {
-			// A last step's messages have nowhere to go. They end in an exchange that nothing is bound to, or else they would
-			// count as unroutable.
 			t.Bindings = append(t.Bindings, Binding{Source: f.Name, Key: Key(f.Name, n.ID, Message), Exchange: end, Description: "last step"})
 		}
 	}

@@ -1,0 +1,121 @@
+package plan_test
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/openintegrationhub/leat/internal/flow"
+	"github.com/openintegrationhub/leat/internal/plan"
+)
+
+// always are the variables of contract.md 1.3: with them the libraries of every generation start.
+const always = `FLOW_ID STEP_ID FUNCTION EXEC_ID USER_ID COMP_ID CONTAINER_ID WORKSPACE_ID
+	API_URI API_USERNAME API_KEY
+	AMQP_URI LISTEN_MESSAGES_ON PUBLISH_MESSAGES_TO
+	DATA_ROUTING_KEY ERROR_ROUTING_KEY REBOUND_ROUTING_KEY SNAPSHOT_ROUTING_KEY
+	MESSAGE_CRYPTO_PASSWORD MESSAGE_CRYPTO_IV
+	AMQP_PERSISTENT_MESSAGES
+	BACKCHANNEL_EXCHANGE NODE_EXCHANGE OUTPUT_ROUTING_KEY STATE_ROUTING_KEY
+	SNAPSHOTS_SERVICE_BASE_URL SECRET_SERVICE_BASE_URL`
+
+// variables returns those of each step of f.
+func variables(t *testing.T, f *flow.Flow) map[string]map[string]plan.Variable {
+	t.Helper()
+	all := map[string]map[string]plan.Variable{}
+	for _, s := range plan.For(f, plan.Seen{}, secrets(f), platform).Steps {
+		all[s.ID] = map[string]plan.Variable{}
+		for _, v := range s.Variables {
+			if _, twice := all[s.ID][v.Name]; twice {
+				t.Errorf("%s has %s twice", s.ID, v.Name)
+			}
+			all[s.ID][v.Name] = v
+		}
+	}
+	return all
+}
+
+func TestEveryStepGetsWhatEveryGenerationNeeds(t *testing.T) {
+	for step, all := range variables(t, change(t)) {
+		for _, name := range strings.Fields(always) {
+			if all["ELASTICIO_"+name].Value == "" {
+				t.Errorf("%s: ELASTICIO_%s is missing or empty", step, name)
+			}
+		}
+		for name, v := range all {
+			if v.Value == "" {
+				t.Errorf("%s: %s is empty", step, name)
+			}
+			switch strings.ToLower(v.Value) {
+			case "false", "no", "off":
+				t.Errorf("%s: %s=%s counts as true in components (contract.md rule 7)", step, name, v.Value)
+			}
+		}
+		if iv := all["ELASTICIO_MESSAGE_CRYPTO_IV"].Value; len(iv) != 16 {
+			t.Errorf("%s: the IV has %d bytes, want 16", step, len(iv))
+		}
+		if uri := all["ELASTICIO_API_URI"].Value; strings.HasSuffix(uri, "/") {
+			t.Errorf("%s: ELASTICIO_API_URI %s ends in a slash", step, uri)
+		}
+		if user := all["ELASTICIO_API_USERNAME"].Value; strings.Contains(user, ":") {
+			t.Errorf("%s: ELASTICIO_API_USERNAME %s has a colon", step, user)
+		}
+	}
+}
+
+func TestSecretsAreMarked(t *testing.T) {
+	f := change(t, "function: shape", `function: shape, env: {
+		MANDRILL_API_KEY: a, smtp_password: b, Token: c, SMTP_URL: "smtp://me:pass@host", DB: "postgres://me@host/db", COLOUR: blue, PUBLIC_URL: "https://example.com"}`)
+	all := variables(t, f)["shape"]
+	for _, name := range []string{
+		"ELASTICIO_API_KEY", "ELASTICIO_AMQP_URI", "ELASTICIO_MESSAGE_CRYPTO_PASSWORD", "ELASTICIO_MESSAGE_CRYPTO_IV",
+		"MANDRILL_API_KEY", "smtp_password", "Token", "SMTP_URL",
+	} {
+		if v, ok := all[name]; !ok || !v.Secret {
+			t.Errorf("%s isn't marked as secret", name)
+		}
+	}
+	for _, name := range []string{"COLOUR", "PUBLIC_URL", "DB", "ELASTICIO_FLOW_ID", "ELASTICIO_DATA_ROUTING_KEY"} {
+		if v, ok := all[name]; !ok || v.Secret {
+			t.Errorf("%s is marked as secret, or missing", name)
+		}
+	}
+}
+
+func TestNodesOwnVariablesWin(t *testing.T) {
+	f := change(t, "function: shape", "function: shape, env: {ELASTICIO_API_URI: 'http://mine', LEAT_OUTBOX: other, A: b}")
+	all := variables(t, f)
+	for name, want := range map[string]string{"ELASTICIO_API_URI": "http://mine", "LEAT_OUTBOX": "other", "A": "b"} {
+		if got := all["shape"][name].Value; got != want {
+			t.Errorf("%s of shape: %q, want %q", name, got, want)
+		}
+	}
+	for name, want := range map[string]string{"ELASTICIO_API_URI": "http://api.example.com", "LEAT_OUTBOX": "outbox", "A": ""} {
+		if got := all["in"][name].Value; got != want {
+			t.Errorf("%s of in: %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestPrefetchAndRateOfANode(t *testing.T) {
+	all := variables(t, change(t, "function: shape", "function: shape, prefetch: 7, rateLimit: 50"))["shape"]
+	if got := all["ELASTICIO_RABBITMQ_PREFETCH_SAILOR"].Value; got != "7" {
+		t.Errorf("prefetch: %s, want 7", got)
+	}
+	if got := all["ELASTICIO_DATA_RATE_LIMIT"].Value; got != "5" {
+		t.Errorf("messages in 100 ms: %s, want 5", got)
+	}
+}
+
+func TestBrokerAddressNamesTheVirtualHost(t *testing.T) {
+	for namespace, want := range map[string]string{"flows": "/flows", "a-b": "/a-b"} {
+		f := change(t, "namespace: flows", "namespace: "+namespace)
+		uri, err := url.Parse(variables(t, f)["in"]["ELASTICIO_AMQP_URI"].Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if uri.Path != want || uri.Host != "broker.example.com:5672" || uri.User.String() != namespace+".shop.in:broker-in" {
+			t.Errorf("ELASTICIO_AMQP_URI of %s: %s", namespace, uri)
+		}
+	}
+}
