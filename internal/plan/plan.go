@@ -46,8 +46,8 @@ type Seen struct {
 	Topology topology.Topology
 }
 
-// Plan is what has to be done for a flow, in this order: Accounts and Declare; Start; Stop, once what replaces it consumes; the bindings of
-// Remove; Drain, each step when its queue is empty; the rest of Remove, each queue when it's empty.
+// Plan is what has to be done for a flow, in this order: Accounts and Declare; Start; Stop, once what replaces it consumes; Unbind; Drain, one
+// step after the other, each when its queue is empty; the bindings of Remove, its queues when they are empty, and its exchanges.
 type Plan struct {
 	Flow     *flow.Flow
 	Steps    []Step // all that should run
@@ -55,9 +55,13 @@ type Plan struct {
 	Declare  topology.Topology
 	Start    []Step   // of Steps, those that don't run as they should
 	Stop     []string // ids of steps that run and shouldn't, or not like this
-	Drain    []string // ids of steps whose nodes were removed: they stop when they have worked off what waits for them
-	Remove   topology.Topology
-	Entry    Entry
+	// Unbind are the bindings through which removed steps would get more messages, and those of removed connections.
+	Unbind []topology.Binding
+	// Drain are the ids of steps whose nodes were removed: they stop when they have worked off what waits for them. Those that send to
+	// others of them come first.
+	Drain  []string
+	Remove topology.Topology
+	Entry  Entry
 }
 
 // Account is a broker account with its password.
@@ -96,7 +100,6 @@ func For(f *flow.Flow, seen Seen, secrets Secrets, p Platform) Plan {
 		Declare: topology.For(f, topology.Options{DeliveryLimit: p.DeliveryLimit}),
 		Entry:   entry(f, secrets),
 	}
-	plan.Remove = seen.Topology.Minus(plan.Declare)
 	wanted := map[string]string{}
 	for _, n := range f.Nodes {
 		account := topology.StepAccount(f, n)
@@ -119,6 +122,9 @@ func For(f *flow.Flow, seen Seen, secrets Secrets, p Platform) Plan {
 			plan.Stop = append(plan.Stop, id)
 		}
 	}
+	plan.Drain = upstreamFirst(f.Name, plan.Drain, seen.Topology.Bindings)
+	plan.Remove = seen.Topology.Minus(plan.Declare)
+	plan.Unbind, plan.Remove.Bindings = split(f.Name, plan.Drain, plan.Remove.Bindings)
 	return plan
 }
 

@@ -88,7 +88,7 @@ func running(f *flow.Flow) plan.Seen {
 }
 
 // deed is what a plan does, by ids and names.
-type deed struct{ Start, Stop, Drain, Queues, Bindings []string }
+type deed struct{ Start, Stop, Unbind, Drain, Queues, Bindings []string }
 
 func deedOf(p plan.Plan) deed {
 	d := deed{Stop: p.Stop, Drain: p.Drain}
@@ -97,6 +97,9 @@ func deedOf(p plan.Plan) deed {
 	}
 	for _, q := range p.Remove.Queues {
 		d.Queues = append(d.Queues, q.Name)
+	}
+	for _, b := range p.Unbind {
+		d.Unbind = append(d.Unbind, b.Key+" -> "+b.Queue+b.Exchange)
 	}
 	for _, b := range p.Remove.Bindings {
 		d.Bindings = append(d.Bindings, b.Key+" -> "+b.Queue+b.Exchange)
@@ -139,22 +142,22 @@ func TestWhatHasToBeDoneFollowsFromWhatIsSeen(t *testing.T) {
 		"a resumed flow starts": {
 			before: []string{"spec:", "spec:\n  suspended: true"}, after: []string{}, want: deed{Start: []string{"in x 1", "shape x 1", "out x 2"}},
 		},
-		"a removed node is drained, and no message goes there any more": {
+		"a removed node is drained: it gets nothing new, and what it sends still arrives": {
 			before: []string{},
 			after:  []string{"    - {id: shape, image: acme/shape, function: shape, data: {depth: 1}}\n", "", "{from: in, to: shape}, {from: shape, to: out}", "{from: in, to: out}"},
 			want: deed{
+				Unbind: []string{"shop.in.message -> shop:shape:messages", "shop.shape.input -> shop:shape:messages"},
 				Drain:  []string{"shape"},
 				Queues: []string{"shop:shape:messages", "shop:shape:rebounds"},
 				Bindings: []string{
-					"shop.in.message -> shop:shape:messages", "shop.shape.deadletter -> shop:deadletters", "shop.shape.error -> shop:errors",
-					"shop.shape.input -> shop:shape:messages", "shop.shape.message -> shop:out:messages", "shop.shape.rebound -> shop:shape:rebounds",
-					"shop.shape.requeue -> shop:shape:messages", "shop.shape.snapshot -> shop:snapshots", "shop.shape.state -> shop:end",
+					"shop.shape.deadletter -> shop:deadletters", "shop.shape.error -> shop:errors", "shop.shape.message -> shop:out:messages",
+					"shop.shape.rebound -> shop:shape:rebounds", "shop.shape.requeue -> shop:shape:messages", "shop.shape.snapshot -> shop:snapshots", "shop.shape.state -> shop:end",
 				},
 			},
 		},
 		"another connection restarts nothing": {
 			before: []string{}, after: []string{"{from: shape, to: out}", "{from: in, to: out}"},
-			want: deed{Bindings: []string{"shop.shape.message -> shop:out:messages"}},
+			want: deed{Unbind: []string{"shop.shape.message -> shop:out:messages"}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -167,6 +170,26 @@ func TestWhatHasToBeDoneFollowsFromWhatIsSeen(t *testing.T) {
 				t.Errorf("plan (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestRemovedStepsAreDrainedUpstreamFirst(t *testing.T) {
+	chain := `
+apiVersion: elastic.io/v1
+kind: Flow
+metadata: {name: chain}
+spec:
+  nodes:
+    - {id: in, image: acme/a, function: f, first: true}
+    - {id: c, image: acme/a, function: f}
+    - {id: a, image: acme/a, function: f}
+    - {id: b, image: acme/a, function: f}
+  connections: [{from: in, to: c}, {from: c, to: a}, {from: a, to: b}, {from: c, to: b}]
+`
+	short := parse(t, "flow.yaml", "apiVersion: elastic.io/v1\nkind: Flow\nmetadata: {name: chain}\nspec: {nodes: [{id: in, image: acme/a, function: f, first: true}]}")
+	p := plan.For(short, running(parse(t, "flow.yaml", chain)), secrets(short), platform)
+	if diff := cmp.Diff([]string{"c", "a", "b"}, p.Drain); diff != "" {
+		t.Errorf("drained (-want +got):\n%s", diff)
 	}
 }
 

@@ -52,7 +52,7 @@ func carryOut(p plan.Plan, seen plan.Seen) plan.Seen {
 	for _, s := range p.Start {
 		after.Steps[s.ID] = s.Hash
 	}
-	kept := seen.Topology.Minus(p.Remove)
+	kept := seen.Topology.Minus(topology.Topology{Bindings: p.Unbind}).Minus(p.Remove)
 	missing := p.Declare.Minus(kept)
 	after.Topology = topology.Topology{
 		Exchanges: append(kept.Exchanges, missing.Exchanges...),
@@ -91,6 +91,9 @@ func TestAPlanRemovesNothingThatItNeeds(t *testing.T) {
 		p := planFor(after, carryOut(planFor(before, plan.Seen{}), plan.Seen{}))
 		if kept := p.Remove.Minus(p.Declare); !cmp.Equal(kept, p.Remove) {
 			t.Errorf("removed and needed: %+v", p.Remove.Minus(kept))
+		}
+		if unbound := (topology.Topology{Bindings: p.Unbind}); !cmp.Equal(unbound.Minus(p.Declare), unbound) {
+			t.Errorf("unbound and needed: %+v", p.Unbind)
 		}
 		for _, id := range p.Drain {
 			if after.Node(id) != nil {

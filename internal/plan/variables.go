@@ -2,10 +2,12 @@ package plan
 
 import (
 	"cmp"
+	"math"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/openintegrationhub/leat/internal/flow"
 	"github.com/openintegrationhub/leat/internal/topology"
@@ -58,12 +60,12 @@ func variables(f *flow.Flow, n *flow.Node, account topology.Account, secrets Sec
 	set("ELASTICIO_AMQP_RECONNECT_ATTEMPTS", "120")   // with _TIMEOUT: a minute of patience instead of 0.3 s
 	set("ELASTICIO_AMQP_RECONNECT_TIMEOUT", "500")
 	set("ELASTICIO_RABBITMQ_PREFETCH_SAILOR", strconv.Itoa(n.Prefetch))
-	// The libraries' default is 10 data messages in 100 ms.
-	rate := "10000"
-	if n.RateLimit > 0 {
-		rate = strconv.FormatFloat(max(1, n.RateLimit/10), 'f', 0, 64)
-	}
-	set("ELASTICIO_DATA_RATE_LIMIT", rate)
+	// The libraries' defaults are 10 data messages, 2 errors and 2 snapshots in 100 ms.
+	limit, interval := rate(n)
+	set("ELASTICIO_DATA_RATE_LIMIT", strconv.Itoa(limit))
+	set("ELASTICIO_ERROR_RATE_LIMIT", "1000")
+	set("ELASTICIO_SNAPSHOT_RATE_LIMIT", "1000")
+	set("ELASTICIO_RATE_INTERVAL", strconv.FormatInt(interval.Milliseconds(), 10))
 
 	for name, value := range n.Env {
 		all[name] = Variable{Name: name, Value: value, Secret: looksSecret(name, value)}
@@ -74,6 +76,19 @@ func variables(f *flow.Flow, n *flow.Node, account topology.Account, secrets Sec
 	}
 	slices.SortFunc(list, func(a, b Variable) int { return cmp.Compare(a.Name, b.Name) })
 	return list
+}
+
+// rate returns how many messages one replica may emit in an interval of whole milliseconds: the node's limit, shared by its replicas, or so
+// many that it's no limit.
+func rate(n *flow.Node) (limit int, interval time.Duration) {
+	each := n.RateLimit / float64(max(1, n.Replicas)) // a second
+	switch {
+	case n.RateLimit <= 0:
+		return 10_000, 100 * time.Millisecond
+	case each > 100: // else the interval would be too coarse
+		return int(math.Round(each / 10)), 100 * time.Millisecond
+	}
+	return 1, time.Duration(math.Round(1000/each)) * time.Millisecond
 }
 
 // looksSecret tells whether a variable of a flow's author may be a secret, so that it's better not shown: by its name, or because it's an

@@ -97,13 +97,28 @@ func TestNodesOwnVariablesWin(t *testing.T) {
 	}
 }
 
-func TestPrefetchAndRateOfANode(t *testing.T) {
-	all := variables(t, change(t, "function: shape", "function: shape, prefetch: 7, rateLimit: 50"))["shape"]
+func TestPrefetchOfANode(t *testing.T) {
+	all := variables(t, change(t, "function: shape", "function: shape, prefetch: 7"))["shape"]
 	if got := all["ELASTICIO_RABBITMQ_PREFETCH_SAILOR"].Value; got != "7" {
 		t.Errorf("prefetch: %s, want 7", got)
 	}
-	if got := all["ELASTICIO_DATA_RATE_LIMIT"].Value; got != "5" {
-		t.Errorf("messages in 100 ms: %s, want 5", got)
+}
+
+func TestRateLimitOfANodeIsSharedByItsReplicas(t *testing.T) {
+	tests := map[string]struct{ limit, interval string }{
+		"":                               {"10000", "100"},
+		", rateLimit: 50":                {"1", "20"},
+		", rateLimit: 0.5":               {"1", "2000"},
+		", rateLimit: 50, replicas: 5":   {"1", "100"},
+		", rateLimit: 2000":              {"200", "100"},
+		", rateLimit: 2000, replicas: 0": {"200", "100"},
+	}
+	for fields, want := range tests {
+		all := variables(t, change(t, "function: shape", "function: shape"+fields))["shape"]
+		limit, interval := all["ELASTICIO_DATA_RATE_LIMIT"].Value, all["ELASTICIO_RATE_INTERVAL"].Value
+		if limit != want.limit || interval != want.interval {
+			t.Errorf("%q: %s messages in %s ms, want %s in %s", fields, limit, interval, want.limit, want.interval)
+		}
 	}
 }
 

@@ -67,6 +67,10 @@ func (o *Output) Emit(m *message.Message) error {
 		return fmt.Errorf("emit: message of %d bytes is larger than the limit of %d", len(body), s.SizeMax)
 	}
 	headers[message.HeaderProtocolVersion] = int32(message.ProtocolBase64)
+	if err := o.session.limiter.Wait(o.ctx); err != nil {
+		o.lose(err)
+		return fmt.Errorf("emit: wait for the rate limit: %w", err)
+	}
 	o.session.Stats.Emitted.Add(1)
 	return o.send(key, headers, body, 0)
 }
@@ -219,14 +223,21 @@ func (o *Output) send(key string, headers message.Headers, body []byte, expirati
 	confirm, err := o.session.publisher.Send(o.ctx, amqp.Publishing{
 		Exchange: o.session.Settings.Exchange, Key: key, Headers: headers, Body: body, Expiration: expiration, Unchecked: true,
 	})
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	if err != nil {
-		o.job.lost = err
+		o.lose(err)
 		return err
 	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	o.job.confirms = append(o.job.confirms, confirm)
 	return nil
+}
+
+// lose notes that something which the message caused could not be sent.
+func (o *Output) lose(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.job.lost = err
 }
 
 // report is an error as components write it (contract.md 2.5).

@@ -14,6 +14,8 @@ import (
 	"net/http"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/openintegrationhub/leat/internal/amqp"
 	"github.com/openintegrationhub/leat/internal/message"
 )
@@ -67,10 +69,14 @@ func Run(ctx context.Context, o Options) error {
 	if stop != nil {
 		defer stop()
 	}
+	limiter := rate.NewLimiter(rate.Inf, 1)
+	if n := o.Settings.RateLimit; n > 0 {
+		limiter = rate.NewLimiter(rate.Every(o.Settings.RateInterval/time.Duration(n)), n)
+	}
 	delay := 50 * time.Millisecond
 	for ctx.Err() == nil {
 		started := time.Now()
-		err := (&session{Options: o, info: info, process: process}).run(ctx)
+		err := (&session{Options: o, info: info, process: process, limiter: limiter}).run(ctx)
 		if ctx.Err() != nil || err == nil {
 			break
 		}

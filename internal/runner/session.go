@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/openintegrationhub/leat/internal/amqp"
 	"github.com/openintegrationhub/leat/internal/message"
 )
@@ -18,6 +20,7 @@ type session struct {
 	info    Info
 	process Process
 
+	limiter   *rate.Limiter // of data messages
 	publisher *amqp.Publisher
 	consumer  *amqp.Consumer
 	finished  chan *job // processed, waiting for their confirms; in order of delivery when there's one worker

@@ -24,6 +24,8 @@ type Settings struct {
 	ReboundInitial                    time.Duration   // first delay, doubled each time; default 15 s
 	ReboundLimit                      int             // default 20
 	SizeMax                           int             // bytes of an outgoing message after encryption; default 10 MiB
+	RateLimit                         int             // data messages emitted in a RateInterval; 0 for any number
+	RateInterval                      time.Duration   // default 100 ms
 	NoErrorReplies, NoSelfPassthrough bool
 	Getenv                            func(string) string
 }
@@ -83,6 +85,8 @@ func FromEnvironment(getenv func(string) string) (Settings, error) {
 		ReboundInitial:    time.Duration(number("REBOUND_INITIAL_EXPIRATION", int(reboundInitialDefault.Milliseconds()))) * time.Millisecond,
 		ReboundLimit:      number("REBOUND_LIMIT", reboundLimitDefault),
 		SizeMax:           number("OUTGOING_MESSAGE_SIZE_LIMIT", sizeMaxDefault),
+		RateLimit:         number("DATA_RATE_LIMIT", 0),
+		RateInterval:      time.Duration(number("RATE_INTERVAL", 100)) * time.Millisecond,
 		NoErrorReplies:    getenv("ELASTICIO_NO_ERROR_REPLIES") != "",
 		NoSelfPassthrough: getenv("ELASTICIO_NO_SELF_PASSTRHOUGH") != "",
 		Getenv:            getenv,

@@ -584,3 +584,32 @@ func TestAStepThatCannotStartSaysWhy(t *testing.T) {
 		}
 	})
 }
+
+func TestARateLimitSlowsWhatAStepEmits(t *testing.T) {
+	onBrokers(t, func(t *testing.T, b target) {
+		w := newWorld(t, b)
+		w.env["ELASTICIO_DATA_RATE_LIMIT"] = "1"
+		w.env["ELASTICIO_RATE_INTERVAL"] = "20"
+		var mu sync.Mutex
+		var times []time.Time
+		stop := w.run(each(func(_ context.Context, in *component.Message, out component.Output) error {
+			for range 10 {
+				if err := out.Emit(component.NewMessage(map[string]int{})); err != nil {
+					return err
+				}
+				mu.Lock()
+				times = append(times, time.Now())
+				mu.Unlock()
+			}
+			return nil
+		}))
+		w.send(nil, `{}`)
+		w.receiveMany(topology.StepQueue(w.name, "next"), 10)
+		w.noneLeft(stop)
+		mu.Lock()
+		defer mu.Unlock()
+		if took := times[9].Sub(times[0]); took < 170*time.Millisecond {
+			t.Errorf("10 messages took %v, want about 180 ms", took)
+		}
+	})
+}
