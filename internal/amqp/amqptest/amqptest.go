@@ -45,7 +45,7 @@ func Run(t *testing.T, target Target) {
 
 	tests := map[string]func(*bed){}
 	for _, chapter := range []map[string]func(*bed){
-		publishLaw, consumeLaw, prefetchLaw, queueLaw, exchangeLaw, ttlLaw, deadLetterLaw, lengthLaw, priorityLaw, replyLaw, errorLaw, accessLaw, connectionLaw, frameLaw,
+		publishLaw, consumeLaw, prefetchLaw, queueLaw, exchangeLaw, ttlLaw, deadLetterLaw, lengthLaw, priorityLaw, replyLaw, errorLaw, accessLaw, connectionLaw, frameLaw, txLaw,
 	} {
 		maps.Copy(tests, chapter)
 	}

@@ -66,7 +66,6 @@ func (a *api) routes() {
 			a.mux.Handle(pattern, a.handler(route))
 		}
 	}
-	a.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { write(w, errObject.status, errObject) })
 }
 
 // hidden ends path segments that http.ServeMux would take for structure rather than for a name.
@@ -93,8 +92,34 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	shown, request := *r.URL, *r
 	shown.Path, shown.RawPath = path, raw
 	request.URL = &shown
+	if h, pattern := a.mux.Handler(&request); pattern == "" {
+		unrouted(w, &request, h)
+		return
+	}
 	a.mux.ServeHTTP(w, &request)
 }
+
+// unrouted answers what no route takes: the mux's handler knows whether it's the path or the method that's wrong.
+func unrouted(w http.ResponseWriter, r *http.Request, h http.Handler) {
+	verdict := &statusOnly{header: http.Header{}}
+	h.ServeHTTP(verdict, r)
+	if verdict.status != http.StatusMethodNotAllowed {
+		write(w, errObject.status, errObject)
+		return
+	}
+	w.Header().Set("Allow", verdict.header.Get("Allow"))
+	w.WriteHeader(http.StatusMethodNotAllowed)
+}
+
+// statusOnly takes an answer's status and header.
+type statusOnly struct {
+	header http.Header
+	status int
+}
+
+func (s *statusOnly) Header() http.Header         { return s.header }
+func (s *statusOnly) WriteHeader(status int)      { s.status = status }
+func (s *statusOnly) Write(p []byte) (int, error) { return len(p), nil }
 
 // level is what a user must be to ask something.
 type level int
