@@ -34,6 +34,10 @@ func (c *compiler) checkCall(cn *callNode, n *ast) {
 		}
 		return
 	}
+	if v, ok := cn.proc.(*variable); ok && n.lhs.kind == aVariable && !v.bound() {
+		fail("T1006", n.lhs.text)
+		return
+	}
 	given := len(n.list)
 	if cn.context != nil {
 		given++
@@ -41,4 +45,9 @@ func (c *compiler) checkCall(cn *callNode, n *ast) {
 	if f := cn.static; f != nil && f.sig != nil && f.sig.simple && given > len(f.sig.params) {
 		fail("T0410", cn.name)
 	}
+}
+
+// bound reports whether anything can give the variable a value.
+func (n *variable) bound() bool {
+	return len(n.places) > 0 || n.known != nil || n.global.k != kUndefined
 }

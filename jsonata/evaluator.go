@@ -3,6 +3,8 @@ package jsonata
 import (
 	"context"
 	"time"
+
+	"github.com/openintegrationhub/leat/jsonata/internal/picture"
 )
 
 // node is a compiled expression. It evaluates itself for the context item in, within the frame of variables fr.
@@ -30,8 +32,10 @@ type evaluator struct {
 	stack  []Value   // arguments of the calls under way
 	bufs   [][]Value // spare buffers for path results
 	text   []byte    // strings under construction
-	frames []frame   // slab
-	slab   []Value   // of frame variables
+	calls  []*call   // spare
+	number numberPicture
+	frames []frame // slab
+	slab   []Value // of frame variables
 }
 
 // tailCall is the call that a lambda's body ends with, left to callLambda.
@@ -48,6 +52,35 @@ type frame struct {
 	vars   []Value
 	tup    *tuple
 	dyn    map[string]Value // variables that $eval bound beyond the scope's slots
+}
+
+// numberPicture remembers the last picture of $formatNumber.
+type numberPicture struct {
+	text   string
+	parsed *picture.Number
+}
+
+// largestKept is how many values a spare buffer may have to be kept.
+const largestKept = 1 << 10
+
+// reset makes the evaluator fit for another evaluation, without anything of the last one. The slabs go on where they
+// are: what has been carved from them may live on in a function.
+func (ev *evaluator) reset() {
+	ev.ctx, ev.done, ev.root, ev.tail = nil, nil, Value{}, tailCall{}
+	ev.now, ev.depth, ev.steps, ev.dynamic = time.Time{}, 0, 0, false
+	if cap(ev.stack) > largestKept {
+		ev.stack = nil
+	}
+	clear(ev.stack[:cap(ev.stack)])
+	ev.stack = ev.stack[:0]
+	for i, b := range ev.bufs {
+		clear(b[:cap(b)])
+		ev.bufs[i] = b[:0]
+	}
+	if cap(ev.text) > 64*largestKept {
+		ev.text = nil
+	}
+	ev.text = ev.text[:0]
 }
 
 const stepsBetweenChecks = 1 << 10
@@ -146,8 +179,7 @@ func (ev *evaluator) buf() []Value {
 }
 
 func (ev *evaluator) release(b []Value) {
-	const largestKept = 1 << 12
-	if cap(b) <= largestKept {
+	if cap(b) <= largestKept && len(ev.bufs) < 16 {
 		ev.bufs = append(ev.bufs, b[:0])
 	}
 }

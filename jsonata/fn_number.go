@@ -163,6 +163,9 @@ func fnRound(_ *call, args []Value) (Value, *Error) {
 
 // roundHalfEven rounds at a number of decimals of the number as it is written, so that 1.005 is a tie.
 func roundHalfEven(f, precision float64) float64 {
+	if precision != precision {
+		precision = 0
+	}
 	if precision != 0 {
 		f = shiftDecimal(f, precision)
 	}
@@ -246,25 +249,50 @@ func fnFormatNumber(c *call, args []Value) (Value, *Error) {
 	if args[0].k != kNumber {
 		return Value{}, nil
 	}
-	sym := picture.DefaultSymbols()
-	if args[2].k == kObject {
-		for name, at := range map[string]*string{"decimal-separator": &sym.Decimal, "grouping-separator": &sym.Grouping,
-			"exponent-separator": &sym.Exponent, "infinity": &sym.Infinity, "minus-sign": &sym.Minus, "NaN": &sym.NaN,
-			"percent": &sym.Percent, "per-mille": &sym.PerMille, "zero-digit": &sym.Zero, "digit": &sym.Digit,
-			"pattern-separator": &sym.Pattern} {
-			if v := args[2].object().get(name); v.k == kString && v.n > 0 {
-				*at = v.str()
-			}
-		}
-	}
 	if args[1].k != kString {
 		return Value{}, fail("D3085", Value{})
 	}
-	if err := c.ev.work(len(args[1].str())); err != nil {
+	parsed, err := c.numberPicture(args[1].str(), args[2])
+	if err != nil {
 		return Value{}, err
 	}
-	s, err := picture.FormatNumber(args[0].num(), args[1].str(), sym, func(f float64, n int) float64 { return roundHalfEven(f, float64(n)) })
-	return textOf(s, err)
+	return c.made(parsed.Format(args[0].num(), func(f float64, n int) float64 { return roundHalfEven(f, float64(n)) }))
+}
+
+// numberPicture analyses a picture, or has done so for the call before.
+func (c *call) numberPicture(text string, options Value) (*picture.Number, *Error) {
+	last := &c.ev.number
+	if last.parsed != nil && last.text == text && options.k != kObject {
+		return last.parsed, nil
+	}
+	if err := c.ev.work(len(text)); err != nil {
+		return nil, err
+	}
+	parsed, err := picture.ParseNumber(text, symbols(options))
+	if err != nil {
+		return nil, pictureError(err)
+	}
+	if options.k != kObject {
+		*last = numberPicture{text, parsed}
+	}
+	return parsed, nil
+}
+
+// symbols are the default ones with those of the options in their place.
+func symbols(options Value) picture.Symbols {
+	sym := picture.DefaultSymbols()
+	if options.k != kObject {
+		return sym
+	}
+	for name, at := range map[string]*string{"decimal-separator": &sym.Decimal, "grouping-separator": &sym.Grouping,
+		"exponent-separator": &sym.Exponent, "infinity": &sym.Infinity, "minus-sign": &sym.Minus, "NaN": &sym.NaN,
+		"percent": &sym.Percent, "per-mille": &sym.PerMille, "zero-digit": &sym.Zero, "digit": &sym.Digit,
+		"pattern-separator": &sym.Pattern} {
+		if v := options.object().get(name); v.k == kString && v.n > 0 {
+			*at = v.str()
+		}
+	}
+	return sym
 }
 
 // textOf turns the result of a picture function into ours.
@@ -314,7 +342,7 @@ func formatRadix(f float64, radix int) string {
 		sign, f = "-", -f
 	}
 	var digits []byte
-	for f >= 1<<53 { // digits beyond the precision are zeros, as in V8
+	for f >= 1<<56 { // digits beyond the precision are zeros, as in V8
 		digits = append(digits, '0')
 		f /= float64(radix)
 	}

@@ -100,8 +100,7 @@ func (s *subject) match(ev *evaluator, re *regex.Regex, from int) (*found, *Erro
 	}
 	var stopped *Error
 	at, err := re.Match(t, from, func() error {
-		ev.steps += stepsBetweenChecks - 1
-		if stopped = ev.tick(); stopped != nil {
+		if stopped = ev.work(stepsBetweenChecks); stopped != nil {
 			return stopped
 		}
 		return nil

@@ -27,7 +27,7 @@ func fnFromMillis(_ *call, args []Value) (Value, *Error) {
 }
 
 func formatMillis(millis float64, pic, zone Value) (Value, *Error) {
-	p, z := picture.ISO, ""
+	p, z := picture.ISO, "0000"
 	if pic.k == kString {
 		p = pic.str()
 	}

@@ -32,7 +32,11 @@ func appendJSON(dst []byte, v Value, p printer) ([]byte, *Error) {
 	if p.most > 0 {
 		p.most += len(dst)
 	}
-	return p.value(dst, v, 0)
+	out, err := p.value(dst, v, 0)
+	if err == nil && p.most > 0 && len(out) > p.most {
+		err = limitError("U1003", "the result is longer than %d bytes", p.most-len(dst))
+	}
+	return out, err
 }
 
 func (p *printer) value(dst []byte, v Value, depth int) ([]byte, *Error) {

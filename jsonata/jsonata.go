@@ -13,6 +13,7 @@ package jsonata
 import (
 	"context"
 	"math"
+	"sync"
 	"time"
 )
 
@@ -26,6 +27,7 @@ type Expr struct {
 	vars   map[string]Value
 	limits Limits
 	clock  func() time.Time
+	spare  sync.Pool // of evaluators
 }
 
 // Compile parses an expression. The error is an *Error with the reference's code and the position.
@@ -73,6 +75,7 @@ func (e *Expr) Eval(ctx context.Context, input any) (any, error) {
 		return nil, err.finish(e.src)
 	}
 	ev := e.evaluator(ctx)
+	defer e.done(ev)
 	v, err := e.run(ev, in)
 	if err == nil {
 		err = ev.measure(v, 0)
@@ -85,7 +88,9 @@ func (e *Expr) Eval(ctx context.Context, input any) (any, error) {
 
 // EvalValue evaluates the expression for a parsed input. Several expressions may share one.
 func (e *Expr) EvalValue(ctx context.Context, input Value) (Value, error) {
-	v, err := e.run(e.evaluator(ctx), input)
+	ev := e.evaluator(ctx)
+	defer e.done(ev)
+	v, err := e.run(ev, input)
 	if err != nil {
 		return Value{}, err.finish(e.src)
 	}
@@ -100,6 +105,7 @@ func (e *Expr) EvalJSON(ctx context.Context, input []byte) ([]byte, error) {
 		return nil, err
 	}
 	ev := e.evaluator(ctx)
+	defer e.done(ev)
 	v, fault := e.run(ev, in)
 	if fault == nil {
 		var out []byte
@@ -112,8 +118,17 @@ func (e *Expr) EvalJSON(ctx context.Context, input []byte) ([]byte, error) {
 }
 
 func (e *Expr) evaluator(ctx context.Context) *evaluator {
-	return &evaluator{ctx: ctx, done: ctx.Done(), limits: &e.limits, lib: e.lib, vars: e.vars, clock: e.clock,
-		memory: e.limits.Memory}
+	ev, _ := e.spare.Get().(*evaluator)
+	if ev == nil {
+		ev = &evaluator{limits: &e.limits, lib: e.lib, vars: e.vars, clock: e.clock}
+	}
+	ev.ctx, ev.done, ev.memory = ctx, ctx.Done(), e.limits.Memory
+	return ev
+}
+
+func (e *Expr) done(ev *evaluator) {
+	ev.reset()
+	e.spare.Put(ev)
 }
 
 func (e *Expr) run(ev *evaluator, in Value) (Value, *Error) {
@@ -124,9 +139,5 @@ func (e *Expr) run(ev *evaluator, in Value) (Value, *Error) {
 	if in.k == kArray && !in.array().is(seq) {
 		in = arrayValue(&array{items: []Value{in}, flags: seq | outer})
 	}
-	v, err := e.root.eval(ev, in, ev.newFrame(nil, e.scope))
-	if err != nil {
-		return Value{}, err
-	}
-	return v, nil
+	return e.root.eval(ev, in, ev.newFrame(nil, e.scope))
 }

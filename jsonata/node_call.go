@@ -59,7 +59,7 @@ type callNode struct {
 }
 
 func (c *compiler) call(n *ast, context node, raw bool) node {
-	cn := &callNode{proc: c.sub(n.lhs), context: context, level: c.level, tail: n.tail, raw: raw, at: n, procAt: n.lhs}
+	cn := &callNode{proc: c.callee(n.lhs), context: context, level: c.level, tail: n.tail, raw: raw, at: n, procAt: n.lhs}
 	cn.args = c.subs(n.list)
 	if n.lhs.kind != aLambda {
 		cn.name = n.lhs.text
@@ -72,6 +72,16 @@ func (c *compiler) call(n *ast, context node, raw bool) node {
 	}
 	c.checkCall(cn, n)
 	return cn
+}
+
+// callee compiles what is called; checkCall reports a variable that nothing binds in its own words.
+func (c *compiler) callee(n *ast) node {
+	if n.kind == aVariable {
+		report := c.report
+		c.report = nil
+		defer func() { c.report = report }()
+	}
+	return c.sub(n)
 }
 
 func (n *callNode) eval(ev *evaluator, in Value, fr *frame) (Value, *Error) {
@@ -183,7 +193,11 @@ func (ev *evaluator) call(f *function, args []Value, context Value, env *frame) 
 	}
 	switch {
 	case f.native != nil:
-		v, err := f.native(&call{ev: ev, env: env, fn: f, in: context}, args)
+		c := ev.newCall()
+		c.ev, c.env, c.fn, c.in = ev, env, f, context
+		v, err := f.native(c, args)
+		*c = call{}
+		ev.calls = append(ev.calls, c)
 		if err != nil {
 			err.placed = false
 		}
@@ -192,6 +206,17 @@ func (ev *evaluator) call(f *function, args []Value, context Value, env *frame) 
 		return ev.callPartial(f, args, env)
 	}
 	return ev.callLambda(f, args, context, env)
+}
+
+// newCall takes a spare one: no function keeps its call.
+func (ev *evaluator) newCall() *call {
+	n := len(ev.calls)
+	if n == 0 {
+		return new(call)
+	}
+	c := ev.calls[n-1]
+	ev.calls = ev.calls[:n-1]
+	return c
 }
 
 func (ev *evaluator) callPartial(f *function, args []Value, env *frame) (Value, *Error) {

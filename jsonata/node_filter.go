@@ -22,6 +22,9 @@ func (c *compiler) filter(n *ast, wrap bool) *filter {
 
 // apply keeps those items of v that the predicate selects. A single item that isn't an array comes back bare.
 func (f *filter) apply(ev *evaluator, v Value, fr *frame) (Value, *Error) {
+	if v.k == kArray && v.array().tup != nil {
+		return f.tuples(ev, v.array().tup, fr)
+	}
 	if f.fixed {
 		return f.pick(v), nil
 	}
@@ -55,6 +58,31 @@ func (f *filter) apply(ev *evaluator, v Value, fr *frame) (Value, *Error) {
 		return buf[0], nil
 	}
 	return ev.sequenceOf(buf)
+}
+
+// tuples keeps the selected tuples of a stream that a block has given.
+func (f *filter) tuples(ev *evaluator, list []*tuple, fr *frame) (Value, *Error) {
+	out := []*tuple{}
+	for i, t := range list {
+		res := number(f.at)
+		if !f.fixed {
+			var err *Error
+			if res, err = f.expr.eval(ev, t.item, fr); err != nil {
+				return res, err
+			}
+		}
+		n, err := hits(res, i, len(list))
+		if err != nil {
+			return res, err
+		}
+		for range n {
+			out = append(out, t)
+		}
+		if err := ev.tupleMade(len(out)); err != nil {
+			return res, err
+		}
+	}
+	return arrayValue(&array{tup: out, flags: seq}), nil
 }
 
 // hits tells how often a predicate with the result res selects the item number i of count.

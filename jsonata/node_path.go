@@ -170,6 +170,9 @@ func (n *path) run(ev *evaluator, in Value, fr *frame, from int) (Value, *Error)
 				return n.result(ev, v, fr, err)
 			}
 			current = lengthOf(v)
+			if n.steps[i+1].sort != nil && v.k != kArray {
+				current = array{items: []Value{v}}
+			}
 			continue
 		}
 		last := i == len(n.steps)-1

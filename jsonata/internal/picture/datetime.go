@@ -168,13 +168,10 @@ func (c *component) analyseInteger(pattern string, minWidth int, previous *compo
 // ISO is the picture of the default format.
 const ISO = "[Y0001]-[M01]-[D01]T[H01]:[m01]:[s01].[f001][Z01:01t]"
 
-// FormatDateTime formats milliseconds since 1970, as fn:format-dateTime. The zone is an offset such as +0100; empty is UTC.
+// FormatDateTime formats milliseconds since 1970, as fn:format-dateTime. The zone is an offset such as +0100.
 func FormatDateTime(millis float64, picture, zone string) (string, error) {
-	hours, minutes := 0.0, 0.0
-	if zone != "" {
-		offset := leadingInteger(zone)
-		hours, minutes = math.Floor(offset/100), math.Mod(offset, 100)
-	}
+	offset := leadingInteger(zone)
+	hours, minutes := math.Floor(offset/100), math.Mod(offset, 100)
 	parts, err := analyseDateTime(picture)
 	if err != nil {
 		return "", err

@@ -4,6 +4,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Symbols are the characters that number pictures are made of. Only the first character of all but Infinity, NaN,
@@ -30,52 +31,64 @@ type part struct {
 	minExp, scale              int
 }
 
-type numberPicture struct {
+// Number is an analysed number picture.
+type Number struct {
 	Symbols
-	family []rune
+	family             []rune
+	positive, negative *part
 }
 
-// FormatNumber formats v, as fn:format-number. round rounds half to even at a number of decimals.
-func FormatNumber(v float64, picture string, sym Symbols, round func(float64, int) float64) (string, error) {
-	p := &numberPicture{Symbols: sym}
-	zero := []rune(sym.Zero + "0")[0]
+// ParseNumber analyses a number picture, as fn:format-number takes it.
+func ParseNumber(picture string, sym Symbols) (*Number, error) {
+	p := &Number{Symbols: sym}
+	zero, _ := utf8.DecodeRuneInString(sym.Zero + "0")
 	for i := range rune(10) {
 		p.family = append(p.family, zero+i)
 	}
 	texts := strings.Split(picture, sym.Pattern)
 	if len(texts) > 2 {
-		return "", &Error{Code: "D3080"}
+		return nil, &Error{Code: "D3080"}
 	}
-	var parts []*part
 	for _, t := range texts {
 		s := p.split(t)
 		if code := p.validate(s); code != "" {
-			return "", &Error{Code: code}
+			return nil, &Error{Code: code}
 		}
 		p.analyse(s)
-		parts = append(parts, s)
-	}
-	use := parts[0]
-	if !(v >= 0) {
-		if len(parts) == 2 {
-			use = parts[1]
-		} else {
-			negative := *parts[0]
-			negative.prefix = sym.Minus + negative.prefix
-			use = &negative
+		if p.positive == nil {
+			p.positive = s
 		}
+		p.negative = s
 	}
-	return p.render(v, use, round), nil
+	if len(texts) == 1 {
+		negative := *p.positive
+		negative.prefix = sym.Minus + negative.prefix
+		p.negative = &negative
+	}
+	return p, nil
 }
 
-func (p *numberPicture) isDigit(c rune) bool { return c >= p.family[0] && c <= p.family[9] }
+// Format formats v. round rounds half to even at a number of decimals.
+func (p *Number) Format(v float64, round func(float64, int) float64) string {
+	if v >= 0 {
+		return p.render(v, p.positive, round)
+	}
+	return p.render(v, p.negative, round)
+}
+
+func (p *Number) isDigit(c rune) bool { return c >= p.family[0] && c <= p.family[9] }
+
+func firstOf(s string) rune {
+	r, _ := utf8.DecodeRuneInString(s)
+	return r
+}
 
 // isActive tells the characters with a meaning from the passive ones of prefix and suffix.
-func (p *numberPicture) isActive(c string) bool {
-	return p.isDigit([]rune(c)[0]) || c == p.Decimal || c == p.Exponent || c == p.Grouping || c == p.Digit || c == p.Pattern
+func (p *Number) isActive(c string) bool {
+	return p.isDigit(firstOf(c)) || c == p.Decimal || c == p.Exponent || c == p.Grouping || c == p.Digit || c == p.Pattern
 }
 
-func (p *numberPicture) split(text string) *part {
+func (p *Number) split(text string) *part {
 	s := &part{text: text}
 	chars := strings.Split(text, "")
 	body := func(c string) bool { return p.isActive(c) && c != p.Exponent }
@@ -112,7 +125,7 @@ func (p *numberPicture) split(text string) *part {
 }
 
 // validate returns the code of the last rule that is broken, as the reference checks them all in this order.
-func (p *numberPicture) validate(s *part) (code string) {
+func (p *Number) validate(s *part) (code string) {
 	count := func(sym string) int { return strings.Count(s.text, sym) }
 	if count(p.Decimal) > 1 {
 		code = "D3081"
@@ -162,7 +175,7 @@ func (p *numberPicture) validate(s *part) (code string) {
 }
 
 // digits counts the mandatory digits of text, and with optional also the optional ones.
-func (p *numberPicture) digits(text string, optional bool) int {
+func (p *Number) digits(text string, optional bool) int {
 	n := 0
 	for _, c := range text {
 		if p.isDigit(c) || optional && string(c) == p.Digit {
@@ -172,7 +185,7 @@ func (p *numberPicture) digits(text string, optional bool) int {
 	return n
 }
 
-func (p *numberPicture) analyse(s *part) {
+func (p *Number) analyse(s *part) {
 	s.integerGroups = p.groups(s.integer, s.integer, false)
 	s.regular = regularPositions(s.integerGroups)
 	s.fracGroups = p.groups(s.fraction, s.integer, true)
@@ -197,7 +210,7 @@ func (p *numberPicture) analyse(s *part) {
 
 // groups lists where separators stand, in digits from the decimal point. The reference looks for all but the first
 // separator in the integer part, also those of the fraction.
-func (p *numberPicture) groups(text, again string, left bool) []int {
+func (p *Number) groups(text, again string, left bool) []int {
 	var at []int
 	for i := strings.Index(text, p.Grouping); i >= 0; {
 		side := text[min(i, len(text)):]
@@ -224,7 +237,7 @@ func regularPositions(at []int) int {
 	return regularDistance(seps)
 }
 
-func (p *numberPicture) render(v float64, s *part, round func(float64, int) float64) string {
+func (p *Number) render(v float64, s *part, round func(float64, int) float64) string {
 	switch {
 	case strings.Contains(s.text, p.Percent):
 		v *= 100
@@ -236,10 +249,10 @@ func (p *numberPicture) render(v float64, s *part, round func(float64, int) floa
 		v, exponent = scaled(v, s.scale)
 	}
 	digits := []rune(p.fixed(round(v, s.maxFrac), s.maxFrac))
-	decimal := []rune(p.Decimal)[0]
+	decimal, _ := utf8.DecodeRuneInString(p.Decimal)
 	out := p.pad(digits, decimal, s)
 	text := string(out)
-	if !strings.Contains(s.text, p.Decimal) || out[len(out)-1] == decimal {
+	if n := len(out); n > 0 && (!strings.Contains(s.text, p.Decimal) || out[n-1] == decimal) {
 		text = string(out[:len(out)-1])
 	}
 	if s.hasExponent {
@@ -272,7 +285,7 @@ func scaled(v float64, scale int) (float64, int) {
 }
 
 // fixed is |v| with n decimals, in the picture's digits.
-func (p *numberPicture) fixed(v float64, n int) string {
+func (p *Number) fixed(v float64, n int) string {
 	v = math.Abs(v)
 	var s string
 	switch {
@@ -293,7 +306,7 @@ func (p *numberPicture) fixed(v float64, n int) string {
 }
 
 // pad brings integer and fraction to their sizes and puts the grouping separators in.
-func (p *numberPicture) pad(digits []rune, decimal rune, s *part) []rune {
+func (p *Number) pad(digits []rune, decimal rune, s *part) []rune {
 	point := -1
 	for i, c := range digits {
 		if c == '.' {
