@@ -86,12 +86,15 @@ func (w *World) apply(ctx context.Context, f *flow.Flow) error {
 	retired := w.replace(f, r, p)
 	w.stopUnits(ctx, retired)
 	w.scale(ctx, f, r, p)
-	if err := conn.Remove(topology.Topology{Bindings: p.Remove.Bindings}); err != nil {
+	if err := conn.Remove(topology.Topology{Bindings: p.Unbind}); err != nil {
 		return err
 	}
 	for _, id := range p.Drain {
-		w.drain(ctx, conn, f, id)
+		w.drain(ctx, f, id)
 		w.stopUnits(ctx, w.setUnits(r, id, nil))
+		if err := w.broker.DeleteUser(topology.StepUser(f.Namespace, f.Name, id)); err != nil {
+			return fmt.Errorf("remove broker account of step %q: %w", id, err)
+		}
 	}
 	return w.removeEmpty(conn, f, p.Remove)
 }
@@ -224,11 +227,7 @@ func (w *World) remove(ctx context.Context, key string) error {
 	lost := 0
 	for _, q := range p.Remove.Queues {
 		if strings.HasSuffix(q.Name, ":messages") || strings.HasSuffix(q.Name, ":rebounds") {
-			n, _, err := conn.Pending(q.Name)
-			if err != nil && !amqp.IsNotFound(err) {
-				return err
-			}
-			lost += n
+			lost += w.held(f, q.Name)
 		}
 	}
 	if err := conn.Remove(p.Remove); err != nil {
@@ -246,21 +245,27 @@ func (w *World) remove(ctx context.Context, key string) error {
 	return nil
 }
 
-// drain waits until a removed step has taken all that waits in its queue, for as long as the flow allows.
-func (w *World) drain(ctx context.Context, conn *amqp.Conn, f *flow.Flow, id string) {
+// drain waits until a removed step has worked off all that waits for it or will come back to it, for as long as the flow allows.
+func (w *World) drain(ctx context.Context, f *flow.Flow, id string) {
 	ctx, cancel := context.WithTimeout(ctx, f.DrainTimeout)
 	defer cancel()
-	for {
-		n, _, err := conn.Pending(topology.StepQueue(f.Name, id))
-		if err != nil || n == 0 {
-			return
-		}
+	for w.held(f, topology.StepQueue(f.Name, id))+w.held(f, topology.ReboundQueue(f.Name, id)) > 0 {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(100 * time.Millisecond):
+		case <-time.After(50 * time.Millisecond):
 		}
 	}
+}
+
+// held returns how many messages a queue has, those included that a step has in work; 0 if there's no such queue.
+func (w *World) held(f *flow.Flow, queue string) int {
+	for _, q := range w.broker.Queues(f.Namespace) {
+		if q.Name == queue {
+			return q.Ready + q.Unacked
+		}
+	}
+	return 0
 }
 
 // removeEmpty removes from the broker what the flow no longer has. A queue that still holds messages stays, with its messages: it goes when
@@ -268,17 +273,13 @@ func (w *World) drain(ctx context.Context, conn *amqp.Conn, f *flow.Flow, id str
 func (w *World) removeEmpty(conn *amqp.Conn, f *flow.Flow, remove topology.Topology) error {
 	var empty []topology.Queue
 	for _, q := range remove.Queues {
-		n, _, err := conn.Pending(q.Name)
-		if err != nil {
-			return err
-		}
-		if n > 0 {
+		if n := w.held(f, q.Name); n > 0 {
 			w.opts.Logger.Warn("messages are left in the queue of a removed step", "flow", f.Name, "queue", q.Name, "messages", n)
 			continue
 		}
 		empty = append(empty, q)
 	}
-	return conn.Remove(topology.Topology{Queues: empty, Exchanges: remove.Exchanges})
+	return conn.Remove(topology.Topology{Bindings: remove.Bindings, Queues: empty, Exchanges: remove.Exchanges})
 }
 
 func (w *World) connect(ctx context.Context, vhost string) (*amqp.Conn, error) {
