@@ -75,19 +75,16 @@ func (a *alarms) reason() string {
 // SetMemoryAlarm blocks publishers as if memory were short, or lets them go on: for tests.
 func (b *Broker) SetMemoryAlarm(on bool) { b.alarm(func(a *alarms) { a.forced = on }) }
 
-// diskFull is called by the store when a write found no space. It returns when there is some again, or the broker closes.
+// diskFull is called by the store when a write found no space. It returns when there is some again.
 func (b *Broker) diskFull() {
+	b.full.Store(true)
+	defer b.full.Store(false)
 	b.opts.Logger.Error("disk is full, writes wait for space", "dir", b.opts.Dir)
 	b.alarm(func(a *alarms) { a.disk = true })
 	ticker := time.NewTicker(watchEvery / 5)
 	defer ticker.Stop()
-	for {
+	for range ticker.C {
 		if free, err := diskFree(b.opts.Dir); err != nil || free > max(b.opts.DiskFree, fullMargin) {
-			return
-		}
-		select {
-		case <-ticker.C:
-		case <-b.stop:
 			return
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/openintegrationhub/leat/internal/broker/core"
@@ -35,6 +36,7 @@ type Broker struct {
 	stop    chan struct{}
 	wg      sync.WaitGroup
 	alarms  alarms
+	full    atomic.Bool // a write waits for space on the disk
 }
 
 // write is facts that belong to no virtual host's own list.
@@ -218,7 +220,8 @@ func (b *Broker) Dial() (net.Conn, error) {
 	return client, nil
 }
 
-// Close ends all connections, writes what is left and closes the store. What is not confirmed by then may be lost.
+// Close ends all connections, writes what is left and closes the store. What is not confirmed by then may be lost. While the disk is
+// full nothing can be written; then Close gives up after a while and says so.
 func (b *Broker) Close() error {
 	b.mu.Lock()
 	if b.closed {
@@ -227,6 +230,24 @@ func (b *Broker) Close() error {
 	}
 	b.closed = true
 	b.mu.Unlock()
+	done := make(chan error, 1)
+	go func() { done <- b.shutDown() }()
+	for waited := 0; ; waited++ {
+		select {
+		case err := <-done:
+			return err
+		case <-time.After(watchEvery):
+			if b.full.Load() && waited >= fullPatience {
+				return fmt.Errorf("close data folder %s: the disk is full; what was not confirmed is not stored", b.opts.Dir)
+			}
+		}
+	}
+}
+
+// fullPatience is how many seconds Close waits for space on a full disk.
+const fullPatience = 5
+
+func (b *Broker) shutDown() error {
 	b.server.Close()
 	close(b.stop)
 	b.wg.Wait()

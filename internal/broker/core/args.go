@@ -33,13 +33,32 @@ type settings struct {
 	quorum        bool
 }
 
+// Arguments that RabbitMQ knows, but not for this type of queue.
+var (
+	classicUnsupported = []string{
+		"x-delivery-limit", "x-dead-letter-strategy", "x-quorum-initial-group-size", "x-max-in-memory-length", "x-max-in-memory-bytes",
+		"x-max-age", "x-stream-max-segment-size-bytes", "x-initial-cluster-size",
+	}
+	quorumUnsupported = []string{
+		"x-max-priority", "x-queue-mode", "x-max-age", "x-stream-max-segment-size-bytes", "x-initial-cluster-size", "x-queue-version",
+	}
+)
+
 // expireMax is the longest time in ms that RabbitMQ takes.
 const expireMax = 315360000000
 
 // parseSettings reads the x-arguments of queue.declare. name is used in errors.
-func parseSettings(args wire.Table, durable, exclusive bool, queue string) (s settings, err *Error) {
+func parseSettings(args wire.Table, durable, exclusive, autoDelete bool, queue string) (s settings, err *Error) {
 	s = settings{ttl: -1, maxLength: -1, maxBytes: -1, deliveryLimit: -1, overflow: overflowDropHead}
+	kind, _ := args.Get("x-queue-type")
+	unsupported, queueType := classicUnsupported, "rabbit_classic_queue"
+	if kind == "quorum" {
+		unsupported, queueType = quorumUnsupported, "rabbit_quorum_queue"
+	}
 	for _, f := range args {
+		if slices.Contains(unsupported, f.Name) {
+			return s, Errorf(CodePreconditionFailed, "invalid arg '%s' for %s of queue type %s", f.Name, queue, queueType)
+		}
 		reason := s.set(f.Name, f.Value)
 		if kind, wrong := strings.CutPrefix(reason, wrongType); wrong {
 			return s, Errorf(CodePreconditionFailed, "invalid type '%s' for arg '%s' in %s", kind, f.Name, queue)
@@ -53,6 +72,9 @@ func parseSettings(args wire.Table, durable, exclusive bool, queue string) (s se
 	}
 	if s.quorum && !durable {
 		return s, Errorf(CodePreconditionFailed, "invalid property 'non-durable' for %s", queue)
+	}
+	if s.quorum && autoDelete {
+		return s, Errorf(CodePreconditionFailed, "invalid property 'auto-delete' for %s", queue)
 	}
 	if s.quorum && exclusive {
 		return s, Errorf(CodePreconditionFailed, "invalid property 'exclusive-owner' for %s", queue)
@@ -84,33 +106,35 @@ func (s *settings) set(name string, value any) (reason string) {
 		}
 		s.maxPriority = int(n)
 	case "x-overflow":
-		s.overflow, reason = text(value)
+		s.overflow, reason = text(value, unacceptable(value))
 		if reason == "" && !slices.Contains([]string{overflowDropHead, overflowRejectPublish, overflowRejectPublishDLX}, s.overflow) {
 			reason = "invalid_overflow"
 		}
 	case "x-dead-letter-exchange":
-		s.dlx, reason = text(value)
+		s.dlx, reason = text(value, wrongType+wire.TypeName(value))
 		s.hasDLX = true
 	case "x-dead-letter-routing-key":
-		s.dlk, reason = text(value)
+		s.dlk, reason = text(value, unacceptable(value))
 		s.hasDLK = true
 	case "x-single-active-consumer":
 		b, ok := value.(bool)
 		if !ok {
-			reason = "{unacceptable_type," + wire.TypeName(value) + "}"
+			reason = unacceptable(value)
 		}
 		s.sac = b
 	case "x-queue-type":
-		kind, isText := value.(string)
-		if !isText || kind != "classic" && kind != "quorum" {
-			reason = fmt.Sprintf("\"unsupported queue type '%v'\"", value)
+		kind, wrong := text(value, unacceptable(value))
+		if reason = wrong; reason == "" && kind != "classic" && kind != "quorum" {
+			reason = fmt.Sprintf("\"unsupported queue type '%s'\"", kind)
 		}
 		s.quorum = kind == "quorum"
 	case "x-queue-mode":
-		mode, isText := value.(string)
-		if !isText || mode != "default" && mode != "lazy" {
-			reason = "invalid_queue_mode"
+		mode, wrong := text(value, unacceptable(value))
+		if reason = wrong; reason == "" && mode != "default" && mode != "lazy" {
+			reason = fmt.Sprintf("\"unsupported queue mode '%s'\"", mode)
 		}
+	case "x-queue-version":
+		_, reason = natural(value)
 	}
 	return reason
 }
@@ -142,13 +166,15 @@ func duration(v any, least int64) (int64, string) {
 	return n, ""
 }
 
-func text(v any) (string, string) {
-	s, ok := v.(string)
-	if !ok {
-		return "", wrongType + wire.TypeName(v)
+// text is v when it's a string, else wrong says what it is instead.
+func text(v any, wrong string) (string, string) {
+	if s, ok := v.(string); ok {
+		return s, ""
 	}
-	return s, ""
+	return "", wrong
 }
+
+func unacceptable(v any) string { return "{unacceptable_type," + wire.TypeName(v) + "}" }
 
 // parseExpiration reads the expiration property: a whole number of ms as text.
 func parseExpiration(s string) (int64, *Error) {
@@ -159,7 +185,9 @@ func parseExpiration(s string) (int64, *Error) {
 	case err == nil:
 		return 0, Errorf(CodePreconditionFailed, "invalid expiration '%s': {value_too_large,%d}", s, n)
 	}
-	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
+	if n, err := strconv.ParseInt(s, 10, 64); err == nil && n >= 0 { // "+5", "-0"
+		return n, nil
+	} else if err == nil {
 		return 0, Errorf(CodePreconditionFailed, "invalid expiration '%s': {value_negative,%d}", s, n)
 	}
 	digits := 0

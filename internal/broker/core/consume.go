@@ -31,16 +31,22 @@ func (ch *Channel) Consume(s ConsumeSpec) (string, *Error) {
 	if err != nil {
 		return "", err
 	}
+	busy := s.Exclusive && (q.sac || len(q.consumers) > 0)
 	for _, c := range q.consumers {
-		if s.Exclusive || c.exclusive {
-			return "", Errorf(CodeAccessRefused, "%s in exclusive use", resource("queue", q.name, v))
-		}
+		busy = busy || c.exclusive
+	}
+	if busy {
+		return "", Errorf(CodeAccessRefused, "%s in exclusive use", resource("queue", q.name, v))
+	}
+	if q.quorum && ch.prefetch > 0 {
+		return "", Errorf(CodeNotImplemented, "%s does not support global qos", resource("queue", q.name, v))
 	}
 	priority := 0
 	if value, ok := s.Args.Get("x-priority"); ok {
 		n, isInt := wire.Integer(value)
 		if !isInt {
-			return "", Errorf(CodePreconditionFailed, "invalid arg 'x-priority': {unacceptable_type,%s}", wire.TypeName(value))
+			return "", Errorf(CodePreconditionFailed, "invalid arg 'x-priority' for %s: \"expected integer, got %s\"",
+				resource("queue", q.name, v), wire.TypeName(value))
 		}
 		priority = int(n)
 	}

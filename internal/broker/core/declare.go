@@ -80,10 +80,10 @@ type QueueSpec struct {
 	Args                           wire.Table
 }
 
-// queueArgs are compared when a queue is declared again; the others are not known to RabbitMQ.
+// queueArgs are compared when a queue is declared again, in this order; others are not known to RabbitMQ.
 var queueArgs = []string{
-	"x-expires", "x-message-ttl", "x-dead-letter-exchange", "x-dead-letter-routing-key", "x-max-length", "x-max-length-bytes",
-	"x-single-active-consumer", "x-max-priority", "x-overflow", "x-queue-mode", "x-delivery-limit", "x-queue-type",
+	"x-queue-type", "x-expires", "x-message-ttl", "x-dead-letter-exchange", "x-dead-letter-routing-key", "x-max-length", "x-max-length-bytes",
+	"x-single-active-consumer", "x-overflow", "x-delivery-limit", "x-max-priority", "x-queue-mode",
 }
 
 // DeclareQueue makes a queue, or checks that the one there is the same.
@@ -108,7 +108,7 @@ func (c *Conn) DeclareQueue(s QueueSpec) (*Queue, *Error) {
 		q.usedAt = v.now
 		return q, nil
 	}
-	set, err := parseSettings(s.Args, s.Durable, s.Exclusive, resource("queue", s.Name, v))
+	set, err := parseSettings(s.Args, s.Durable, s.Exclusive, s.AutoDelete, resource("queue", s.Name, v))
 	if err != nil {
 		return nil, err
 	}
@@ -156,15 +156,18 @@ func (q *Queue) check(c *Conn, s QueueSpec) *Error {
 	if q.exclusive != s.Exclusive || q.exclusive && q.owner != c {
 		return q.locked()
 	}
-	want := s.Args
-	have := q.args
-	if _, ok := have.Get("x-queue-type"); !ok {
-		have = have.With("x-queue-type", "classic")
+	names := queueArgs
+	if queueType(q.args) == queueType(s.Args) {
+		names = names[1:] // one may say "classic" and the other nothing
 	}
-	if _, ok := want.Get("x-queue-type"); !ok {
-		want = want.With("x-queue-type", "classic")
+	return sameArgs(q.args, s.Args, object, names...)
+}
+
+func queueType(args wire.Table) any {
+	if v, ok := args.Get("x-queue-type"); ok {
+		return v
 	}
-	return sameArgs(have, want, object, queueArgs...)
+	return "classic"
 }
 
 func (q *Queue) locked() *Error {

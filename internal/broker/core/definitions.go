@@ -117,7 +117,7 @@ func (v *VHost) restoreQueue(t wire.Table, levels func(queue uint64) map[uint8]M
 	n, _ := t.Get("id")
 	id, _ := n.(int64)
 	s := QueueSpec{Name: t.String("name"), Durable: true, AutoDelete: t.Bool("auto-delete"), Args: t.Table("args")}
-	set, err := parseSettings(s.Args, true, false, resource("queue", s.Name, v))
+	set, err := parseSettings(s.Args, true, false, s.AutoDelete, resource("queue", s.Name, v))
 	if err != nil {
 		return err
 	}

@@ -38,8 +38,8 @@ func (c *Conn) DeclareExchange(s ExchangeSpec) *Error {
 	if value, ok := s.Args.Get("alternate-exchange"); ok {
 		name, isString := value.(string)
 		if !isString {
-			return Errorf(CodePreconditionFailed, "invalid arg 'alternate-exchange' for %s: {unacceptable_type,%s}",
-				resource("exchange", s.Name, v), wire.TypeName(value))
+			return Errorf(CodePreconditionFailed, "invalid type '%s' for arg 'alternate-exchange' in %s",
+				wire.TypeName(value), resource("exchange", s.Name, v))
 		}
 		if err := c.mayReadExchange(s.Name); err != nil {
 			return err
@@ -140,15 +140,15 @@ func (c *Conn) ends(s BindingSpec) (x *Exchange, to target, err *Error) {
 		return nil, to, Errorf(CodeAccessRefused, "access to topic '%s' in exchange '%s' in vhost '%s' refused for user '%s'",
 			s.Key, x.name, v.name, c.access.User())
 	}
+	if x == nil {
+		return nil, to, noExchange(v, s.Source)
+	}
 	if s.ToExchange {
 		if to.exchange = v.exchanges[s.Destination]; to.exchange == nil {
 			return nil, to, noExchange(v, s.Destination)
 		}
 	} else if to.queue, err = c.Queue(s.Destination); err != nil {
 		return nil, to, err
-	}
-	if x == nil {
-		return nil, to, noExchange(v, s.Source)
 	}
 	return x, to, nil
 }
@@ -174,9 +174,12 @@ func (c *Conn) Bind(s BindingSpec) *Error {
 	return nil
 }
 
-// Unbind removes a binding; one that isn't there is no error.
+// Unbind removes a binding; one that isn't there, for lack of an end even, is no error.
 func (c *Conn) Unbind(s BindingSpec) *Error {
 	x, to, err := c.ends(s)
+	if err != nil && err.Code == CodeNotFound {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,8 @@
 package core
 
 import (
+	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -33,7 +35,7 @@ func newHeaderMatch(args wire.Table) (*headerMatch, *Error) {
 			if s, ok := v.(string); ok {
 				return nil, Errorf(CodePreconditionFailed, "Invalid x-match field value <<%q>>; expected all, any, all-with-x, or any-with-x", s)
 			}
-			return nil, Errorf(CodePreconditionFailed, "Invalid x-match field type %q (value %v); expected longstr", wire.TypeName(v), v)
+			return nil, Errorf(CodePreconditionFailed, "Invalid x-match field type %s (value %s); expected longstr", wire.TypeName(v), erlang(v))
 		}
 	}
 	for _, f := range args {
@@ -82,4 +84,17 @@ func (h *headersIndex) find(_, headers []byte, to []target) []target {
 		}
 	}
 	return to
+}
+
+// erlang writes v as RabbitMQ's error texts do.
+func erlang(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "undefined"
+	case float64:
+		if v == math.Trunc(v) {
+			return fmt.Sprintf("%.1f", v)
+		}
+	}
+	return fmt.Sprint(v)
 }

@@ -187,9 +187,9 @@ func (v *VHost) carbonCopies(m *Message) (*Message, []string, *Error) {
 		}
 		list, ok := value.(wire.Array)
 		for _, k := range list {
-			s, isString := k.(string)
-			ok = ok && isString
-			keys = append(keys, s)
+			if s, isString := k.(string); isString {
+				keys = append(keys, s)
+			}
 		}
 		if !ok {
 			v.release(m)

@@ -401,7 +401,7 @@ func (c *conn) watch() {
 	half := c.heartbeat / 2
 	var sent, received uint64
 	silent := 0
-	c.monitor = time.AfterFunc(half, func() {
+	c.monitor = time.AfterFunc(time.Hour, func() {
 		if c.out.ended() {
 			return
 		}
@@ -422,4 +422,5 @@ func (c *conn) watch() {
 		}
 		c.monitor.Reset(half)
 	})
+	c.monitor.Reset(half) // not before monitor is set
 }

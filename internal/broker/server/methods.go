@@ -133,6 +133,10 @@ func (c *conn) callExchange(ch *channel) *core.Error {
 func (c *conn) callQueue(ch *channel) *core.Error {
 	m := &c.method
 	if m.Queue == "" && m.ID != wire.QueueDeclare || m.Queue == "" && m.Passive {
+		if ch.lastQueue == "" && m.Passive {
+			_, err := c.core.PassiveQueue("")
+			return err
+		}
 		if ch.lastQueue == "" {
 			return core.Errorf(core.CodeNotFound, "no previously declared queue")
 		}

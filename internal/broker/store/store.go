@@ -51,7 +51,7 @@ var ErrLocked = errors.New("data folder is in use by another broker")
 // Sizes in bytes. The cache is small as queues are read once, in order; memtables start at 256 KiB and double up to the maximum.
 const (
 	cacheSize    = 8 << 20
-	memTableSize = 32 << 20
+	memTableSize = 16 << 20
 )
 
 // Open opens the folder, and makes it when it isn't there.
