@@ -28,18 +28,16 @@ func fnBase64Decode(c *call, args []Value) (Value, *Error) {
 		return Value{}, nil
 	}
 	var digits []byte
-	for i := range len(args[0].str()) {
-		ch := args[0].str()[i]
+decode:
+	for _, u := range toUTF16(args[0].str()) {
+		ch := byte(u) // Node looks at the low byte only
 		switch {
+		case ch == '=':
+			break decode
 		case ch == '-':
 			ch = '+'
 		case ch == '_':
 			ch = '/'
-		case ch == '=':
-			i = len(args[0].str())
-		}
-		if ch == '=' {
-			break
 		}
 		if ch >= 'a' && ch <= 'z' || ch >= 'A' && ch <= 'Z' || ch >= '0' && ch <= '9' || ch == '+' || ch == '/' {
 			digits = append(digits, ch)
