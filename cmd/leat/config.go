@@ -52,7 +52,7 @@ func readConfig(path string) (config, error) {
 
 // Bounds of the garbage that may pile up before it's collected.
 const (
-	garbageMax        = 64 << 20 // bytes
+	garbageMax        = 32 << 20 // bytes
 	garbagePercentMin = 50       // of the live heap
 	garbagePercentMax = 400
 )

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -66,6 +67,7 @@ func (c *runCommand) Run(ctx context.Context, std streams) error {
 		if err := world.Apply(ctx, flows); err != nil {
 			return err
 		}
+		debug.FreeOSMemory() // what starting took and running doesn't need
 		if !c.Watch {
 			return nil
 		}

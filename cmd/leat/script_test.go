@@ -85,7 +85,7 @@ func setUp(env *testscript.Env) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{"go.mod", "go.sum", "component", "internal", "example"} {
+	for _, name := range []string{"go.mod", "go.sum", "api", "component", "internal", "example"} {
 		if err := os.Symlink(filepath.Join(root, name), filepath.Join(env.WorkDir, name)); err != nil {
 			return err
 		}
