@@ -45,6 +45,7 @@ var allowed = []struct {
 	{"internal/router", []string{"internal/amqp", "internal/flow", "internal/message", "internal/plan", "internal/topology"}, "adapters don't import each other"},
 	{"internal/api", []string{"internal/amqp", "internal/flow", "internal/message", "internal/plan", "internal/store", "internal/topology"}, "the only service that opens the store"},
 	{"internal/local", []string{"component", "internal/..."}, "everything in one process; components are handed in"},
+	{"example/...", []string{"component"}, "what anybody can write"},
 	{"cmd/...", []string{"component", "components/...", "internal/...", "jsonata"}, "puts it all together"},
 }
 
