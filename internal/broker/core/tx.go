@@ -70,8 +70,7 @@ func (ch *Channel) TxRollback() *Error {
 	return nil
 }
 
-// hold back: publishes and settlements of a channel in tx mode.
-
+// txPublish holds a message back until commit.
 func (ch *Channel) txPublish(m *Message, mandatory bool) *Error {
 	if _, err := ch.admit(m); err != nil {
 		ch.conn.vhost.Discard(m)
@@ -81,6 +80,7 @@ func (ch *Channel) txPublish(m *Message, mandatory bool) *Error {
 	return nil
 }
 
+// txSettle holds an ack or nack back until commit; the deliveries can't be settled twice meanwhile.
 func (ch *Channel) txSettle(tag uint64, multiple, ack, requeue bool) *Error {
 	return ch.settleBy(tag, multiple, false, func(h *held) {
 		h.inTx = true
@@ -88,6 +88,7 @@ func (ch *Channel) txSettle(tag uint64, multiple, ack, requeue bool) *Error {
 	})
 }
 
+// unmark lets deliveries be settled again.
 func (ch *Channel) unmark(settles []txSettle) {
 	if len(settles) == 0 {
 		return

@@ -176,7 +176,8 @@ func TestWhatWasCommittedSurvivesACrashAndNothingElseDoes(t *testing.T) {
 	}
 }
 
-// A long random run: publishes, gets, purges, deletions and crashes against a model of what must be there.
+// A long random run: publishes, gets, purges, deletions and crashes against a model of what must be there. Each case is one kind of
+// step, which is why it is long.
 func TestRandomRunsWithCrashesLoseAndRepeatNothing(t *testing.T) {
 	for seed := range uint64(20) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
