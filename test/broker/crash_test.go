@@ -26,10 +26,13 @@ const (
 
 func crashQueue(i int) string { return fmt.Sprintf("crash-%d", i) }
 
-// crashes is how often the broker is killed: 10 times, or as often as LEAT_CRASHES says.
+// crashes is how often the broker is killed: 10 times, 100 in `make test-kill`, or as often as LEAT_CRASHES says.
 func crashes(t *testing.T) int {
 	t.Helper()
 	text := os.Getenv("LEAT_CRASHES")
+	if text == "" && os.Getenv("LEAT_KILL") == "full" {
+		return 100
+	}
 	if text == "" {
 		return 10
 	}

@@ -12,13 +12,13 @@ import (
 func TestLawOnRabbitMQ(t *testing.T) {
 	t.Parallel()
 	s := rabbitmq.Start(t)
-	amqptest.Run(t, amqptest.Target{AMQP: s.AMQP, Management: s.Management, Restart: restart(s)})
+	amqptest.Run(t, amqptest.Target{AMQP: s.AMQP, Management: s.Management, Restart: restart(s), Alarm: alarm(s)})
 }
 
 func TestLawOnLeat(t *testing.T) {
 	t.Parallel()
 	b := start(t)
-	amqptest.Run(t, amqptest.Target{AMQP: b.AMQP, Management: b.Management, Restart: restart(b)})
+	amqptest.Run(t, amqptest.Target{AMQP: b.AMQP, Management: b.Management, Restart: restart(b), Alarm: alarm(b)})
 }
 
 // start runs the embedded broker as a process, until the end of the test.
@@ -40,6 +40,15 @@ func restart(b interface{ Restart(graceful bool) error }) func(*testing.T, bool)
 	return func(t *testing.T, graceful bool) {
 		t.Helper()
 		if err := b.Restart(graceful); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func alarm(b interface{ Alarm(on bool) error }) func(*testing.T, bool) {
+	return func(t *testing.T, on bool) {
+		t.Helper()
+		if err := b.Alarm(on); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -172,6 +172,18 @@ func (s *Server) end(graceful bool) error {
 // Stop kills the node and removes everything that belongs to it. A stopped server can't be started again.
 func (s *Server) Stop() error { return s.guard.Close() }
 
+// Alarm makes the node believe that its memory is short, or not any more.
+func (s *Server) Alarm(on bool) error {
+	watermark := "0.4"
+	if on {
+		watermark = "0.0001"
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), s.opts.ReadyTimeout)
+	defer cancel()
+	_, err := s.Ctl(ctx, "set_vm_memory_high_watermark", watermark)
+	return err
+}
+
 // PID is the process id of the node's Erlang machine.
 func (s *Server) PID() int {
 	s.mu.Lock()

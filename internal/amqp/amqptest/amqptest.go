@@ -24,9 +24,12 @@ type Target struct {
 	Management string // http://USER:PASSWORD@HOST:PORT of the management API, the same user
 	// Restart ends the broker, cleanly or as if by kill -9, and starts it on the same address and data. Nil: the broker can't.
 	Restart func(t *testing.T, graceful bool)
+	// Alarm makes the broker believe that its memory is short, or not any more. Nil: the broker can't.
+	Alarm func(t *testing.T, on bool)
 }
 
-// Run runs the law. Its tests run in parallel in one virtual host that is removed afterwards, then those that restart the broker.
+// Run runs the law. Its tests run in parallel in one virtual host that is removed afterwards, then those that concern
+// the whole broker: an alarm, and restarts.
 func Run(t *testing.T, target Target) {
 	api, err := rabbitmq.New(rabbitmq.Options{URL: target.Management})
 	if err != nil {
@@ -45,7 +48,7 @@ func Run(t *testing.T, target Target) {
 
 	tests := map[string]func(*bed){}
 	for _, chapter := range []map[string]func(*bed){
-		publishLaw, consumeLaw, prefetchLaw, queueLaw, exchangeLaw, ttlLaw, deadLetterLaw, lengthLaw, priorityLaw, replyLaw, errorLaw, accessLaw, connectionLaw, frameLaw, txLaw,
+		publishLaw, consumeLaw, prefetchLaw, queueLaw, exchangeLaw, ttlLaw, deadLetterLaw, lengthLaw, priorityLaw, replyLaw, errorLaw, accessLaw, connectionLaw, frameLaw, txLaw, oddLaw,
 	} {
 		maps.Copy(tests, chapter)
 	}
@@ -62,6 +65,9 @@ func Run(t *testing.T, target Target) {
 		})
 	}
 	run("law", tests, true)
+	if target.Alarm != nil {
+		run("alarm", alarmLaw, false)
+	}
 	if target.Restart != nil {
 		run("restart", restartLaw, false)
 	}

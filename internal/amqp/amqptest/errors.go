@@ -2,6 +2,7 @@ package amqptest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -10,7 +11,7 @@ import (
 // errorLaw holds what the broker refuses, with code and text to the letter: people search for these texts, and clients branch on them.
 var errorLaw = func() map[string]func(*bed) {
 	law := map[string]func(*bed){"an error on one channel leaves the others alone": channelErrorIsLocal}
-	for _, c := range refusals {
+	for _, c := range slices.Concat(refusals, moreRefusals) {
 		law["refused: "+c.name] = c.run
 	}
 	return law

@@ -67,6 +67,13 @@ func run(config []string) error {
 		io.Copy(io.Discard, os.Stdin)
 		stop <- syscall.SIGTERM
 	}()
+	alarm := make(chan os.Signal, 1)
+	signal.Notify(alarm, syscall.SIGUSR1, syscall.SIGUSR2)
+	go func() {
+		for s := range alarm {
+			b.SetMemoryAlarm(s == syscall.SIGUSR1)
+		}
+	}()
 	fmt.Println(ready)
 	<-stop
 	return b.Close()
@@ -144,6 +151,28 @@ func (b *Broker) start() error {
 
 // PID is the process id.
 func (b *Broker) PID() int { return b.cmd.Process.Pid }
+
+// Alarm makes the broker believe that its memory is short, or not any more, and returns when it does.
+func (b *Broker) Alarm(on bool) error {
+	signal, want := syscall.SIGUSR2, http.StatusOK
+	if on {
+		signal, want = syscall.SIGUSR1, http.StatusServiceUnavailable
+	}
+	if err := b.cmd.Process.Signal(signal); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+		res, err := http.Get(b.Management + "/api/health/checks/alarms")
+		if err != nil {
+			return err
+		}
+		res.Body.Close()
+		if res.StatusCode == want {
+			return nil
+		}
+	}
+	return fmt.Errorf("the memory alarm isn't %t after 10 s", on)
+}
 
 // Kill ends the process as by kill -9.
 func (b *Broker) Kill() error {

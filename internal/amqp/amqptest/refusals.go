@@ -1,0 +1,105 @@
+package amqptest
+
+import (
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// moreRefusals are about queue types and arguments that few clients use.
+var moreRefusals = []refusal{
+	{"an exclusive quorum queue", 406, "PRECONDITION_FAILED - invalid property 'exclusive-owner' for queue 'new-{q}' in vhost '{v}'", false, func(ch *amqp.Channel, q, x string) error {
+		_, err := ch.QueueDeclare("new-"+q, true, false, true, false, amqp.Table{"x-queue-type": "quorum"})
+		return err
+	}},
+	{"an auto-delete quorum queue", 406, "PRECONDITION_FAILED - invalid property 'auto-delete' for queue 'new-{q}' in vhost '{v}'", false, func(ch *amqp.Channel, q, x string) error {
+		_, err := ch.QueueDeclare("new-"+q, true, true, false, false, amqp.Table{"x-queue-type": "quorum"})
+		return err
+	}},
+	{"a quorum queue with priorities", 406, "PRECONDITION_FAILED - invalid arg 'x-max-priority' for queue 'new-{q}' in vhost '{v}' of queue type rabbit_quorum_queue", false, func(ch *amqp.Channel, q, x string) error {
+		return declareArgs(ch, q, amqp.Table{"x-queue-type": "quorum", "x-max-priority": int32(3)})
+	}},
+	{"a channel prefetch for a quorum queue", 540, "NOT_IMPLEMENTED - queue 'new-{q}' in vhost '{v}' does not support global qos", true, func(ch *amqp.Channel, q, x string) error {
+		if err := declareArgs(ch, q, amqp.Table{"x-queue-type": "quorum"}); err != nil {
+			return err
+		}
+		if err := ch.Qos(3, 0, true); err != nil {
+			return err
+		}
+		_, err := ch.Consume("new-"+q, "", false, false, false, false, nil)
+		return err
+	}},
+	{"redeclare a classic queue as quorum", 406, "PRECONDITION_FAILED - inequivalent arg 'x-queue-type' for queue '{q}' in vhost '{v}': received the value 'quorum' of type 'longstr' but current is none", false, func(ch *amqp.Channel, q, x string) error {
+		_, err := ch.QueueDeclare(q, true, false, false, false, amqp.Table{"x-queue-type": "quorum"})
+		return err
+	}},
+	{"a consumer priority that's no number", 406, "PRECONDITION_FAILED - invalid arg 'x-priority' for queue '{q}' in vhost '{v}': \"expected integer, got longstr\"", false, func(ch *amqp.Channel, q, x string) error {
+		_, err := ch.Consume(q, "", false, false, false, false, amqp.Table{"x-priority": "high"})
+		return err
+	}},
+	{"declare the default exchange", 403, "ACCESS_REFUSED - operation not permitted on the default exchange", false, func(ch *amqp.Channel, q, x string) error {
+		return ch.ExchangeDeclare("", "direct", true, false, false, false, nil)
+	}},
+	{"ack of nothing by tag 0", 406, "PRECONDITION_FAILED - unknown delivery tag 0", false, func(ch *amqp.Channel, q, x string) error { return ch.Ack(0, false) }},
+	{"a time to live that's too large", 406, "PRECONDITION_FAILED - invalid arg 'x-message-ttl' for queue 'new-{q}' in vhost '{v}': {value_too_large,9007199254740992}", false, func(ch *amqp.Channel, q, x string) error {
+		return declareArgs(ch, q, amqp.Table{"x-message-ttl": int64(1 << 53)})
+	}},
+	{"an expiration that's too large", 406, "PRECONDITION_FAILED - invalid expiration '9007199254740992': {value_too_large,9007199254740992}", false, func(ch *amqp.Channel, q, x string) error {
+		return ch.Publish("", q, false, false, amqp.Publishing{Expiration: "9007199254740992"})
+	}},
+	{"an expiration with something behind the number", 406, "PRECONDITION_FAILED - invalid expiration '10s': {leftover_string,\"s\"}", false, func(ch *amqp.Channel, q, x string) error {
+		return ch.Publish("", q, false, false, amqp.Publishing{Expiration: "10s"})
+	}},
+	{"a fraction as length", 406, "PRECONDITION_FAILED - invalid arg 'x-max-length' for queue 'new-{q}' in vhost '{v}': \"expected integer, got double\"", false, func(ch *amqp.Channel, q, x string) error {
+		return declareArgs(ch, q, amqp.Table{"x-max-length": 1.5})
+	}},
+	{"a number as overflow mode", 406, "PRECONDITION_FAILED - invalid arg 'x-overflow' for queue 'new-{q}' in vhost '{v}': {unacceptable_type,signedint}", false, func(ch *amqp.Channel, q, x string) error {
+		return declareArgs(ch, q, amqp.Table{"x-overflow": int32(1)})
+	}},
+}
+
+// oddLaw is about things that must be accepted.
+var oddLaw = map[string]func(*bed){
+	"nack of all when nothing is outstanding is fine": func(b *bed) {
+		ch := b.channel()
+		b.must(ch.Nack(0, true, true))
+		b.must(ch.Ack(0, true))
+		b.roundTrip(ch)
+	},
+	"cancel of an unknown tag is fine": func(b *bed) {
+		ch := b.channel()
+		b.must(ch.Cancel("none", false))
+	},
+	"unbind of what isn't there is fine": func(b *bed) {
+		ch := b.channel()
+		q, x := b.queue(ch, nil), b.exchange(ch, "topic", nil)
+		b.must(ch.QueueUnbind(b.name("none"), "k", x, nil))
+		b.must(ch.QueueUnbind(q, "k", b.name("none"), nil))
+		b.must(ch.ExchangeUnbind(b.name("none"), "k", x, false, nil))
+	},
+	"arguments that the broker doesn't know are kept": func(b *bed) {
+		ch := b.channel()
+		q := b.queue(ch, amqp.Table{"x-unknown": "x", "x-queue-mode": "lazy", "x-queue-type": "classic"})
+		_, err := ch.QueueDeclare(q, true, false, false, false, amqp.Table{"x-queue-type": "classic", "x-queue-mode": "lazy"})
+		b.must(err)
+	},
+	"the default type may be left out when declaring again": func(b *bed) {
+		ch := b.channel()
+		q := b.queue(ch, amqp.Table{"x-queue-type": "classic"})
+		_, err := ch.QueueDeclare(q, true, false, false, false, nil)
+		b.must(err)
+	},
+	"no-local is ignored": func(b *bed) {
+		ch := b.channel()
+		q := b.queue(ch, nil)
+		in, err := ch.Consume(q, "", true, false, true, false, nil)
+		b.must(err)
+		b.send(ch, "", q, "own")
+		b.equal("body", string(b.receive(in).Body), "own")
+	},
+	"one's own queue is deleted before one's consumer is told": func(b *bed) {
+		r, q := b.newRaw(), b.queue(b.channel(), nil)
+		r.method(1, classBasic, 20, u16(0), shortstr(q), shortstr("c"), []byte{0}, u32(0))
+		r.expect(1, classBasic, 21)
+		r.method(1, classQueue, 40, u16(0), shortstr(q), []byte{0})
+		r.expect(1, classQueue, 41)
+	},
+}
