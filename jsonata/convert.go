@@ -25,8 +25,8 @@ type Member struct {
 	Value any
 }
 
-// Object is an object whose keys have an order. Eval takes it as input; it returns maps, unless WithOrder... use EvalValue
-// and AppendJSON where the order matters.
+// Object is an object whose keys have an order. Eval takes it as input, but returns maps: use EvalValue and AppendJSON
+// where the order of the result matters.
 type Object []Member
 
 // ValueOf converts what encoding/json makes of a document (map[string]any, []any, string, float64, bool, nil), integers,

@@ -8,7 +8,8 @@ import (
 // Error is what Compile, Check and Eval return when an expression is wrong or can't be evaluated.
 type Error struct {
 	// Code is the reference implementation's: S (syntax), T (type), D (dynamic). Codes starting with U are limits:
-	// U1001 depth, U1002 time, U1003 size; U2001 is a variable that nothing binds (Check only).
+	// U1001 depth, U1002 time, U1003 size; U1004 is an input that can't be converted, U2001 a variable that nothing
+	// binds (Check only).
 	Code string
 	// Token is the operator, name or symbol at fault, when there is one.
 	Token string

@@ -193,6 +193,9 @@ func (n *path) run(ev *evaluator, in Value, fr *frame, from int) (Value, *Error)
 		return current.items[0], nil
 	}
 	v, err := ev.sequenceOf(current.items)
+	if last := &n.steps[len(n.steps)-1]; err == nil && last.sort != nil && last.bare && len(current.items) > 1 {
+		v.array().flags = 0 // sorting gives an array
+	}
 	return n.result(ev, v, fr, err)
 }
 
