@@ -190,3 +190,29 @@ func TestConfirmedMessagesSurviveRestartAndAckedOnesDoNot(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatWasDeliveredBeforeARestartIsRedelivered(t *testing.T) {
+	dir := t.TempDir()
+	first, url := start(t, dir)
+	ch := confirmed(t, channel(t, dial(t, url)))
+	declare(t, ch, "q", nil)
+	publish(t, ch, "", "q", "delivered")
+	publish(t, ch, "", "q", "waiting")
+	if d, ok, err := ch.Get("q", false); err != nil || !ok || d.Redelivered {
+		t.Fatalf("get: %v, %v, redelivered %v", ok, err, d.Redelivered)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, url = start(t, dir)
+	ch = channel(t, dial(t, url))
+	for _, want := range []bool{true, false} {
+		d, ok, err := ch.Get("q", false)
+		if err != nil || !ok {
+			t.Fatalf("get: %v, %v", ok, err)
+		}
+		if d.Redelivered != want {
+			t.Errorf("%q: redelivered %v, want %v", d.Body, d.Redelivered, want)
+		}
+	}
+}

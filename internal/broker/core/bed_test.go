@@ -177,4 +177,3 @@ func (b *bed) expect(want ...string) {
 		b.Errorf("sent (-want +got):\n%s", diff)
 	}
 }
-

@@ -216,6 +216,9 @@ func (ch *Channel) giveBack(h *held) {
 		return
 	}
 	e.redelivered = true
+	if e.batch != 0 && !e.transient {
+		q.vhost.touchMeta(lv) // with the mark of what was delivered
+	}
 	if q.deliveryLimit >= 0 || q.quorum {
 		e.count++
 		if q.deliveryLimit >= 0 && int(e.count) > q.deliveryLimit {
