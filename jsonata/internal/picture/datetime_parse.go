@@ -66,6 +66,8 @@ func (c *component) pattern() (string, error) {
 		return regexp.QuoteMeta(c.literal), nil
 	case c.letter == "Z" || c.letter == "z":
 		return c.zonePattern(), nil
+	case c.letter == "f" && (c.integer == nil || c.integer.primary != decimal):
+		return "[0-9]+", nil // decimals are digits, whatever the picture says
 	case c.integer != nil:
 		return c.integer.pattern()
 	case strings.Contains("MxFP", c.letter):
@@ -124,7 +126,7 @@ func (c *component) parse(s string) (float64, bool) {
 	switch {
 	case c.letter == "Z" || c.letter == "z":
 		return c.parseZone(s), true
-	case c.letter == "f" && c.integer.primary == decimal:
+	case c.letter == "f":
 		return parseFraction(s), true
 	case c.integer != nil:
 		return c.integer.parse(s), true

@@ -166,7 +166,7 @@ func FormatInteger(f float64, picture string) (string, error) {
 }
 
 // largestRoman bounds the length of Roman numerals, which have no sign beyond M.
-const largestRoman = 1_000_000
+const largestRoman = 10_000_000
 
 func (f *integerFormat) format(v float64) (string, error) {
 	negative := v < 0

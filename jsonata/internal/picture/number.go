@@ -346,8 +346,11 @@ func (p *Number) pad(digits []rune, decimal rune, s *part) []rune {
 	return digits
 }
 
-// slice puts s before position at, which may lie outside.
+// slice puts s before position at; a negative one counts from the end, as in the reference.
 func slice(digits []rune, at int, s string) []rune {
+	if at < 0 {
+		at += len(digits)
+	}
 	at = min(max(at, 0), len(digits))
 	out := append([]rune(nil), digits[:at]...)
 	return append(append(out, []rune(s)...), digits[at:]...)
