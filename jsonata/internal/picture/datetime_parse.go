@@ -66,7 +66,7 @@ func (c *component) pattern() (string, error) {
 		return regexp.QuoteMeta(c.literal), nil
 	case c.letter == "Z" || c.letter == "z":
 		return c.zonePattern(), nil
-	case c.letter == "f" && (c.integer == nil || c.integer.primary != decimal):
+	case c.letter == "f" && (c.integer == nil || c.integer.primary != decimal || c.integer.ordinal):
 		return "[0-9]+", nil // decimals are digits, whatever the picture says
 	case c.integer != nil:
 		return c.integer.pattern()
