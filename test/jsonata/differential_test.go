@@ -112,7 +112,7 @@ func explained(q question, kind string, want, got answer) string {
 	return kind
 }
 
-// TestAgreesWithReference runs for JSONATA_FUZZ (a duration), from seed JSONATA_SEED on (default: the time).
+// TestAgreesWithReference runs for JSONATA_FUZZ (a duration), from seed JSONATA_SEED on. By default it is short and always the same.
 func TestAgreesWithReference(t *testing.T) {
 	budget, err := time.ParseDuration(os.Getenv("JSONATA_FUZZ"))
 	if err != nil {
@@ -120,7 +120,7 @@ func TestAgreesWithReference(t *testing.T) {
 	}
 	seed, err := strconv.ParseUint(os.Getenv("JSONATA_SEED"), 10, 64)
 	if err != nil {
-		seed = uint64(time.Now().UnixNano())
+		seed = 1
 	}
 	o := startOracle(t)
 	t.Logf("first seed %d", seed)
