@@ -272,7 +272,7 @@ func shown(ts *testscript.TestScript, neg bool, args []string) {
 		return
 	}
 	line = strings.Replace(line, "leat run", "leat run --listen localhost:0", 1)
-	startProcess(ts, name, ts.Value("processes").(*processes).env, exec.Command("sh", "-c", "exec "+line))
+	startProcess(ts, name, ts.Value("processes").(*processes).env, exec.Command("sh", "-c", "exec env "+line))
 }
 
 func exits(ts *testscript.TestScript, neg bool, args []string) {
