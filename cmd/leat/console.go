@@ -47,6 +47,9 @@ func (c *console) Handle(_ context.Context, r slog.Record) error {
 			output = "| "
 		case "steps", "err":
 			rest.WriteString(": " + value)
+		case "again":
+			rest.WriteString(", again in " + value)
+		case "execution": // a person has no use for it, and it's long
 		default:
 			if strings.ContainsAny(value, " \"\n") {
 				value = fmt.Sprintf("%q", value)

@@ -37,7 +37,7 @@ func (c *jsonataCommand) Run(ctx context.Context, std streams) error {
 		return wrongInput{place(err)}
 	}
 	if c.Explain {
-		fmt.Fprintln(std.out, expr)
+		fmt.Fprint(std.out, expr.Explain())
 		return nil
 	}
 	input, err := c.input(std.in)

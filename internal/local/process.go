@@ -203,5 +203,5 @@ func (t *tail) report(err error) error {
 	if len(t.lines) == 0 {
 		return fmt.Errorf("process ended: %s, without output", how)
 	}
-	return fmt.Errorf("process ended: %s; its last output:\n  %s", how, strings.Join(t.lines, "\n  "))
+	return fmt.Errorf("process ended: %s\n  %s", how, strings.Join(t.lines, "\n  "))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -74,7 +75,8 @@ func (u *unit) supervise(ctx context.Context, ready func()) {
 			delay = backoffMin
 		}
 		u.set(Waiting, err)
-		u.logger.Error("step failed", "err", err, "again", delay)
+		what, _, _ := strings.Cut(err.Error(), "\n") // what follows, a process's output, was logged as it came
+		u.logger.Error("step failed", "err", what, "again", delay)
 		select {
 		case <-ctx.Done():
 			return
