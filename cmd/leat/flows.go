@@ -12,13 +12,16 @@ import (
 	"github.com/openintegrationhub/leat/internal/flow"
 )
 
-// flowFiles lists the files that the arguments name: a folder stands for the .json, .yaml and .yml files in it.
+// flowFiles lists the files that the arguments name: a folder stands for the .json, .yaml and .yml files in it. The error names every
+// argument that's missing.
 func flowFiles(args []string) ([]string, error) {
 	var files []string
+	var missing []error
 	for _, arg := range args {
 		info, err := os.Stat(arg)
 		if err != nil {
-			return nil, err
+			missing = append(missing, cause(arg, err))
+			continue
 		}
 		if !info.IsDir() {
 			files = append(files, arg)
@@ -33,7 +36,16 @@ func flowFiles(args []string) ([]string, error) {
 		}
 	}
 	slices.Sort(files)
-	return slices.Compact(files), nil
+	return slices.Compact(files), errors.Join(missing...)
+}
+
+// cause says what is wrong with a file in the form of mistakes: file: text.
+func cause(file string, err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		err = path.Err
+	}
+	return fmt.Errorf("%s: %w", file, err)
 }
 
 // readFlows reads and checks all flows of the files. The error holds every mistake of every file.
@@ -50,11 +62,7 @@ func readFlows(args []string) ([]*flow.Flow, error) {
 	for _, file := range files {
 		data, err := os.ReadFile(file)
 		if err != nil {
-			var path *fs.PathError
-			if errors.As(err, &path) {
-				err = fmt.Errorf("%s: %w", file, path.Err)
-			}
-			mistakes = append(mistakes, err)
+			mistakes = append(mistakes, cause(file, err))
 			continue
 		}
 		found, err := flow.Parse(file, data, checkData)

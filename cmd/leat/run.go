@@ -88,6 +88,9 @@ func (c *runCommand) options(std streams) (local.Options, error) {
 		maps.Copy(commands, file.Components)
 	}
 	for image, line := range c.Component {
+		if image == "" || strings.TrimSpace(line) == "" {
+			return local.Options{}, fmt.Errorf("--component %s=%s: expected IMAGE=COMMAND", image, line)
+		}
 		commands[image] = local.Command{Line: line}
 	}
 	level := slog.LevelInfo
