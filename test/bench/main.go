@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"runtime/pprof"
 	"slices"
 	"strings"
@@ -105,7 +104,6 @@ func run(s *settings, names []string) (err error) {
 			return fmt.Errorf("no benchmark %q", name)
 		}
 	}
-	debug.SetGCPercent(400) // as cmd/leat does: the same for everything that runs in this process
 	if s.dir, err = os.MkdirTemp("", "leat-bench-"); err != nil {
 		return err
 	}

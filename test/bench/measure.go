@@ -128,7 +128,7 @@ func table(unit string, variants []*variant, references []*variant) {
 	if latency {
 		fmt.Fprint(t, "\tp50 ms\tp99 ms median\tbest")
 	}
-	fmt.Fprintf(t, "\tCPU µs/%s\tof it broker process", unit)
+	fmt.Fprintf(t, "\tCPU µs/%s\tbroker process\tboth", unit)
 	for _, r := range references {
 		fmt.Fprintf(t, "\ttimes %s", r.name)
 	}
@@ -139,7 +139,11 @@ func table(unit string, variants []*variant, references []*variant) {
 			p99 := func(r result) float64 { return r.p99.Seconds() * 1000 }
 			fmt.Fprintf(t, "\t%.2f\t%.1f\t%.1f", v.median(func(r result) float64 { return r.p50.Seconds() * 1000 }), v.median(p99), v.least(p99))
 		}
-		fmt.Fprintf(t, "\t%.0f\t%.0f", v.median(func(r result) float64 { return float64(r.cpu + r.broker) }), v.median(func(r result) float64 { return float64(r.broker) }))
+		for _, of := range []func(result) cpuTime{
+			func(r result) cpuTime { return r.cpu }, func(r result) cpuTime { return r.broker }, func(r result) cpuTime { return r.cpu + r.broker },
+		} {
+			fmt.Fprintf(t, "\t%.0f", v.median(func(r result) float64 { return float64(of(r)) }))
+		}
 		for _, r := range references {
 			fmt.Fprintf(t, "\t%.2f", v.ratio(r))
 		}

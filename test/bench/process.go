@@ -42,6 +42,7 @@ func leat(s *settings, args ...string) (*process, error) {
 	defer log.Close()
 	p.command = exec.Command(s.leat, append([]string{"run", "--data", p.folder, "--listen", p.address}, args...)...)
 	p.command.Stdout, p.command.Stderr = log, log
+	p.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM} // if the benchmark is killed
 	p.started = time.Now()
 	if err := p.command.Start(); err != nil {
 		return nil, fmt.Errorf("start leat: %w", err)
