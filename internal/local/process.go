@@ -85,7 +85,7 @@ func process(c Command, s plan.Step, logger *slog.Logger) func(context.Context, 
 		}
 		command := exec.Command("/bin/sh", "-c", line)
 		command.Dir, command.Env = c.Dir, environment(c, s)
-		command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+		command.SysProcAttr = group()
 		tail := &tail{logger: logger}
 		out, in := io.Pipe()
 		command.Stdout, command.Stderr = in, in
