@@ -81,7 +81,6 @@ type ast struct {
 	predicate []*ast // filters of something that isn't a step
 	stages    []*ast // filters and indexes of a step
 	group     *ast   // aObject
-	groupPos  int
 	keepArray bool
 	keepOne   bool // path: keep singleton arrays
 	consArray bool

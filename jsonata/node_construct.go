@@ -72,11 +72,10 @@ type pair struct {
 
 // group is both the object constructor {...} and the grouping of a sequence by keys.
 type group struct {
-	pairs  []pair
-	fixed  bool // all keys are literals, none twice
-	scope  *scope
-	at     *ast
-	tuples bool
+	pairs []pair
+	fixed bool // all keys are literals, none twice
+	scope *scope
+	at    *ast
 }
 
 func (c *compiler) group(n, at *ast) *group {

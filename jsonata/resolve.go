@@ -55,7 +55,7 @@ func (r *resolver) all(list []*ast, onto *ast) *Error {
 	return nil
 }
 
-// node resolves n and what is below it. It is long because each kind of node has its case here, a few lines each.
+// node resolves n and what is below it. Long because each kind of node has its case here, a few lines each.
 func (r *resolver) node(n *ast) (*ast, *Error) {
 	switch n.kind {
 	case aEnd:

@@ -146,8 +146,8 @@ type object struct {
 	owner   *clones        // the copy that this object was made for, which may still change it
 }
 
-// clones stands for one deep copy made by $clone.
-type clones struct{ objects int }
+// clones stands for one deep copy made by $clone. It has a size, so that no two have the same address.
+type clones struct{ _ byte }
 
 func (o *object) find(key string) int {
 	if o.index != nil {

@@ -68,6 +68,14 @@ func (c *Cipher) Encrypt(plain []byte) []byte {
 	return text
 }
 
+// Size returns how long Encrypt's result is for n bytes.
+func (c *Cipher) Size(n int) int {
+	if c == nil {
+		return n
+	}
+	return base64.StdEncoding.EncodedLen(n + aes.BlockSize - n%aes.BlockSize)
+}
+
 // Decrypt returns the plain text of a body, version being its protocol version. It works in place: body is overwritten, and the
 // result shares its memory.
 func (c *Cipher) Decrypt(body []byte, version int) ([]byte, error) {

@@ -50,6 +50,9 @@ func TestCipherRoundTripsEveryLength(t *testing.T) {
 		if err != nil || string(got) != plain {
 			t.Fatalf("length %d: %q, %v", n, got, err)
 		}
+		if size := len(c.Encrypt([]byte(plain))); c.Size(n) != size {
+			t.Fatalf("Size(%d) = %d, want %d", n, c.Size(n), size)
+		}
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/tools/txtar"
+	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/openintegrationhub/leat/internal/flow"
 	"github.com/openintegrationhub/leat/internal/plan"
@@ -155,9 +155,14 @@ func TestWhatHasToBeDoneFollowsFromWhatIsSeen(t *testing.T) {
 				},
 			},
 		},
-		"another connection restarts nothing": {
+		"another connection restarts nothing": {before: []string{}, after: []string{"{from: shape, to: out}", "{from: shape, to: out}, {from: in, to: out}"}},
+		"a connection less restarts nothing": {
+			before: []string{"{from: shape, to: out}", "{from: shape, to: out}, {from: in, to: out}"}, after: []string{},
+			want: deed{Unbind: []string{"shop.in.message -> shop:out:messages"}},
+		},
+		"a step that becomes the last restarts, since it needn't send any more": {
 			before: []string{}, after: []string{"{from: shape, to: out}", "{from: in, to: out}"},
-			want: deed{Unbind: []string{"shop.shape.message -> shop:out:messages"}},
+			want: deed{Start: []string{"shape x 1"}, Stop: []string{"shape"}, Unbind: []string{"shop.shape.message -> shop:out:messages"}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

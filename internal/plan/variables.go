@@ -60,6 +60,10 @@ func variables(f *flow.Flow, n *flow.Node, account topology.Account, secrets Sec
 	set("ELASTICIO_AMQP_RECONNECT_ATTEMPTS", "120")   // with _TIMEOUT: a minute of patience instead of 0.3 s
 	set("ELASTICIO_AMQP_RECONNECT_TIMEOUT", "500")
 	set("ELASTICIO_RABBITMQ_PREFETCH_SAILOR", strconv.Itoa(n.Prefetch))
+	// Go steps needn't send what nobody is there to receive. The libraries know nothing of it, and send it to the flow's end.
+	if len(f.Next(n.ID)) == 0 {
+		set("LEAT_LAST_STEP", "true")
+	}
 	// The libraries' defaults are 10 data messages, 2 errors and 2 snapshots in 100 ms.
 	limit, interval := rate(n)
 	set("ELASTICIO_DATA_RATE_LIMIT", strconv.Itoa(limit))

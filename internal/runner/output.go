@@ -51,6 +51,9 @@ func (o *Output) Emit(m *message.Message) error {
 	if err != nil {
 		return fmt.Errorf("emit: %w", err)
 	}
+	if key == "" && s.LastStep {
+		return o.end(m)
+	}
 	if key == "" {
 		key = s.DataKey
 	}
@@ -73,6 +76,19 @@ func (o *Output) Emit(m *message.Message) error {
 	}
 	o.session.Stats.Emitted.Add(1)
 	return o.send(key, headers, body, 0)
+}
+
+// end is Emit of a last step: what can't be sent is an error all the same, and what can ends here.
+func (o *Output) end(m *message.Message) error {
+	plain, err := m.Encode()
+	if err != nil {
+		return fmt.Errorf("emit: %w", err)
+	}
+	if n := o.session.Settings.Cipher.Size(len(plain)); n > o.session.Settings.SizeMax {
+		return fmt.Errorf("emit: message of %d bytes is larger than the limit of %d", n, o.session.Settings.SizeMax)
+	}
+	o.session.Stats.Emitted.Add(1)
+	return nil
 }
 
 // Snapshot replaces the step's snapshot with v, whose JSON is an object.

@@ -26,6 +26,7 @@ type Settings struct {
 	SizeMax                           int             // bytes of an outgoing message after encryption; default 10 MiB
 	RateLimit                         int             // data messages emitted in a RateInterval; 0 for any number
 	RateInterval                      time.Duration   // default 100 ms
+	LastStep                          bool            // no step is behind this one: data messages needn't be sent
 	NoErrorReplies, NoSelfPassthrough bool
 	Getenv                            func(string) string
 }
@@ -87,6 +88,7 @@ func FromEnvironment(getenv func(string) string) (Settings, error) {
 		SizeMax:           number("OUTGOING_MESSAGE_SIZE_LIMIT", sizeMaxDefault),
 		RateLimit:         number("DATA_RATE_LIMIT", 0),
 		RateInterval:      time.Duration(number("RATE_INTERVAL", 100)) * time.Millisecond,
+		LastStep:          getenv("LEAT_LAST_STEP") != "",
 		NoErrorReplies:    getenv("ELASTICIO_NO_ERROR_REPLIES") != "",
 		NoSelfPassthrough: getenv("ELASTICIO_NO_SELF_PASSTRHOUGH") != "",
 		Getenv:            getenv,

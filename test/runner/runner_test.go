@@ -613,3 +613,28 @@ func TestARateLimitSlowsWhatAStepEmits(t *testing.T) {
 		}
 	})
 }
+
+func TestALastStepSendsNoDataButAllElse(t *testing.T) {
+	onBrokers(t, func(t *testing.T, b target) {
+		w := newWorld(t, b)
+		w.env["LEAT_LAST_STEP"] = "true"
+		stop := w.run(each(func(_ context.Context, in *component.Message, out component.Output) error {
+			if err := out.Emit(component.NewMessage(func() {})); err == nil {
+				return errors.New("a message without a JSON form was accepted")
+			}
+			keyed := component.NewMessage(map[string]int{"keyed": 1})
+			keyed.Headers = json.RawMessage(`{"X-EIO-Routing-Key":"` + w.name + `.next.input"}`)
+			return errors.Join(out.Emit(component.NewMessage(map[string]int{"plain": 1})), out.Emit(keyed), out.Snapshot(map[string]int{"a": 1}))
+		}))
+		w.send(nil, `{}`)
+		w.receive(topology.SnapshotQueue(w.name)) // it was sent last: what else was sent is there
+		d := w.receive(topology.StepQueue(w.name, "next"))
+		if text := w.decrypt(string(d.Body)); !strings.Contains(text, `"keyed"`) {
+			t.Errorf("got %s", text)
+		}
+		w.noneLeft(stop)
+		if n, _, err := w.conn.Pending(topology.StepQueue(w.name, "next")); err != nil || n != 0 {
+			t.Errorf("%d more messages were sent, %v", n, err)
+		}
+	})
+}
