@@ -332,9 +332,13 @@ func TestSeveralFilesMayNotShareAName(t *testing.T) {
 
 func TestExamplesAreRight(t *testing.T) {
 	polled := map[string]bool{"example-flow": true, "example-flow2": true, "wh-flow": false}
-	files, err := filepath.Glob("../../example/*")
-	if err != nil {
-		t.Fatal(err)
+	var files []string
+	for _, pattern := range []string{"../../example/*.json", "../../example/*/*.json"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, found...)
 	}
 	seen := 0
 	for _, file := range files {
