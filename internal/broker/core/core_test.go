@@ -380,3 +380,33 @@ func TestTransactions(t *testing.T) {
 		t.Errorf("confirm.select on a tx channel: %v", err)
 	}
 }
+
+func TestPublishersAheadOfWorkingConsumersAreTold(t *testing.T) {
+	b := newBed(t, false)
+	b.queue("q")
+	publish := func(n int) {
+		for range n {
+			b.publish("", "q", "m")
+		}
+	}
+	publish(lagMessages + 10)
+	if b.v.Lagging() {
+		t.Error("lagging without a consumer, want not: there's nobody to wait for")
+	}
+	b.must(b.ch.Qos(0, 1, false))
+	b.consume("q", "c", false)
+	publish(1)
+	if !b.v.Lagging() {
+		t.Error("not lagging behind a backlog with a consumer that has taken a message")
+	}
+	publish(10)
+	if b.v.Lagging() {
+		t.Error("lagging although the consumer has taken nothing since")
+	}
+	b.must(b.ch.Ack(1, false))
+	b.v.Flush()
+	publish(1)
+	if !b.v.Lagging() || b.v.Lagging() {
+		t.Error("want lagging once: the consumer has taken another message")
+	}
+}

@@ -27,6 +27,7 @@ type Queue struct {
 	unackedBytes int
 	usedAt       int64 // ms; last sign of use, for x-expires
 	timerAt      int64 // when the earliest timer of this queue is due, 0 without one
+	taken        uint64 // deliveries when lag looked last
 	mark         uint64
 	dirty        bool
 	deleted      bool
@@ -148,7 +149,21 @@ func (q *Queue) enqueue(m *Message) {
 		lv.window.pushBack(e)
 	}
 	q.Stats.Published++
+	q.lag(lv)
 	v.touch(q)
+}
+
+// lagMessages is the backlog from which on publishers wait a little for consumers that are at work.
+const lagMessages = 256
+
+// lag notes that publishers are faster than consumers that do take messages. Consumers that take none are not waited for.
+func (q *Queue) lag(lv *level) {
+	if lv.window.len() <= lagMessages {
+		return
+	}
+	if taken := q.Stats.Delivered + q.Stats.DeliveredNoAck; taken != q.taken {
+		q.taken, q.vhost.lagging = taken, true
+	}
 }
 
 // full says whether a level's window takes no more.

@@ -72,6 +72,8 @@ type VHost struct {
 
 	timers timerHeap
 
+	lagging bool // see Lagging
+
 	writes    // facts for the store
 	reads     // messages wanted from it
 	Counters  // since start
@@ -167,4 +169,12 @@ func (v *VHost) Destroy() {
 	for _, x := range v.exchanges {
 		v.removeExchange(x)
 	}
+}
+
+// Lagging says whether, since the last call, a message was published to a queue with a backlog that grows although its consumers are at
+// work. A publisher that rests a little then lets them catch up, before messages have to be paged out.
+func (v *VHost) Lagging() bool {
+	lagging := v.lagging
+	v.lagging = false
+	return lagging
 }

@@ -253,5 +253,8 @@ func (c *conn) body(ch *channel, f wire.Frame) *core.Error {
 func (c *conn) complete(ch *channel) *core.Error {
 	m := ch.msg
 	ch.msg, ch.stage = nil, stageMethod
-	return ch.core.Publish(m, ch.mandatory)
+	err := ch.core.Publish(m, ch.mandatory)
+	c.published++
+	c.ahead = c.space.VHost.Lagging() || c.ahead
+	return err
 }
