@@ -2,11 +2,13 @@ package amqp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
+
+	amqp091 "github.com/rabbitmq/amqp091-go"
 
 	"github.com/openintegrationhub/leat/internal/message"
 )
@@ -26,9 +28,10 @@ type Replies struct {
 
 // replyHost is the listening in one virtual host.
 type replyHost struct {
-	conn  *Conn
-	queue string
-	bound map[string]bool // exchanges
+	conn    *Conn
+	queue   string
+	bound   map[string]bool  // exchanges
+	channel *amqp091.Channel // to bind with; nil while there's nothing to bind
 }
 
 // NewReplies returns a listener that has nothing to listen to until Update is called. deliver is called for each reply and must not block;
@@ -85,7 +88,8 @@ func (r *Replies) mend(ctx context.Context) {
 	}
 }
 
-// listen brings one virtual host up to date.
+// listen brings one virtual host up to date. An exchange that isn't there, since its flow has just been removed or is still being made, doesn't keep the
+// others from being listened to.
 func (r *Replies) listen(ctx context.Context, vhost string, exchanges []string) error {
 	h := r.hosts[vhost]
 	if h == nil {
@@ -95,33 +99,47 @@ func (r *Replies) listen(ctx context.Context, vhost string, exchanges []string) 
 		}
 		r.hosts[vhost] = h
 	}
-	if len(h.bound) == len(exchanges) && !slices.ContainsFunc(exchanges, func(e string) bool { return !h.bound[e] }) {
-		return nil
+	wanted := make(map[string]bool, len(exchanges))
+	for _, exchange := range exchanges {
+		wanted[exchange] = true
 	}
-	channel, err := h.conn.conn.Channel()
-	if err != nil {
-		return fmt.Errorf("open channel: %w", err)
-	}
-	defer channel.Close()
+	var errs []error
 	for exchange := range h.bound {
-		if slices.Contains(exchanges, exchange) {
+		if wanted[exchange] {
 			continue
 		}
-		if err := channel.QueueUnbind(h.queue, r.key, exchange, nil); err != nil {
-			return fmt.Errorf("unbind from exchange %q: %w", exchange, err)
+		if err := h.do(func(c *amqp091.Channel) error { return c.QueueUnbind(h.queue, r.key, exchange, nil) }); err != nil && !IsNotFound(err) {
+			errs = append(errs, fmt.Errorf("unbind from exchange %q: %w", exchange, err))
+			continue
 		}
 		delete(h.bound, exchange)
 	}
 	for _, exchange := range exchanges {
-		if h.bound[exchange] {
+		if h.bound[exchange] || h.conn.Err() != nil {
 			continue
 		}
-		if err := channel.QueueBind(h.queue, r.key, exchange, false, nil); err != nil {
-			return fmt.Errorf("bind to exchange %q: %w", exchange, err)
+		if err := h.do(func(c *amqp091.Channel) error { return c.QueueBind(h.queue, r.key, exchange, false, nil) }); err != nil {
+			errs = append(errs, fmt.Errorf("bind to exchange %q: %w", exchange, err))
+			continue
 		}
 		h.bound[exchange] = true
 	}
-	return nil
+	if h.channel != nil {
+		h.channel.Close()
+		h.channel = nil
+	}
+	return errors.Join(errs...)
+}
+
+// do does one thing over the host's channel for such things; the broker closes it when something can't be done.
+func (h *replyHost) do(f func(*amqp091.Channel) error) error {
+	if h.channel == nil || h.channel.IsClosed() {
+		var err error
+		if h.channel, err = h.conn.conn.Channel(); err != nil {
+			return fmt.Errorf("open channel: %w", err)
+		}
+	}
+	return f(h.channel)
 }
 
 // open connects, and consumes a new queue that only this connection may use.

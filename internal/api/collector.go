@@ -7,11 +7,10 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/openintegrationhub/leat/internal/amqp"
 	"github.com/openintegrationhub/leat/internal/message"
@@ -62,16 +61,16 @@ func (c *Collector) Update(entries []plan.Entry) {
 
 // Run collects until ctx is done.
 func (c *Collector) Run(ctx context.Context) error {
-	type collecting struct {
-		stop context.CancelFunc
-		done chan struct{}
-	}
-	flows := map[string]collecting{}
+	share := newSharing(func(vhost string) (*amqp.Conn, error) { return c.opts.Connect(ctx, vhost) }, c.opts.Logger)
+	flows := map[string]*collecting{}
 	defer func() {
 		for _, f := range flows {
 			f.stop()
+		}
+		for _, f := range flows {
 			<-f.done
 		}
+		share.close()
 	}()
 	for {
 		select {
@@ -82,39 +81,55 @@ func (c *Collector) Run(ctx context.Context) error {
 		c.mu.Lock()
 		entries := c.entries
 		c.mu.Unlock()
-		wanted := map[string]bool{}
+		wanted := map[string]plan.Entry{}
 		for _, e := range entries {
-			key := e.Namespace + "/" + e.Flow
-			wanted[key] = true
-			if _, ok := flows[key]; ok {
-				continue
-			}
-			flowCtx, stop := context.WithCancel(ctx)
-			f := collecting{stop: stop, done: make(chan struct{})}
-			flows[key] = f
-			go func() {
-				defer close(f.done)
-				c.collect(flowCtx, e)
-			}()
+			wanted[e.Namespace+"/"+e.Flow] = e
 		}
 		for key, f := range flows {
-			if !wanted[key] {
+			if e, ok := wanted[key]; !ok || !f.serves(e) {
 				f.stop()
 				<-f.done
 				delete(flows, key)
 			}
 		}
+		for key, e := range wanted {
+			if flows[key] == nil {
+				flows[key] = c.start(ctx, share, e)
+			}
+		}
 	}
+}
+
+// collecting is what goes on for one flow.
+type collecting struct {
+	entry plan.Entry
+	stop  context.CancelFunc
+	done  chan struct{}
+}
+
+// serves tells whether e can be collected for as it goes. A flow of the same name with another cipher is another flow.
+func (f *collecting) serves(e plan.Entry) bool {
+	return f.entry.VHost == e.VHost && f.entry.CryptoPassword == e.CryptoPassword && f.entry.CryptoIV == e.CryptoIV
+}
+
+func (c *Collector) start(ctx context.Context, share *sharing, e plan.Entry) *collecting {
+	ctx, stop := context.WithCancel(ctx)
+	f := &collecting{entry: e, stop: stop, done: make(chan struct{})}
+	go func() {
+		defer close(f.done)
+		c.collect(ctx, share, e)
+	}()
+	return f
 }
 
 const (
 	collectRetryMin = 100 * time.Millisecond
 	collectRetryMax = 10 * time.Second
-	collectPrefetch = 20
+	collectPrefetch = 20 // of each queue
 )
 
 // collect collects for one flow until ctx is done, over as many connections as it takes.
-func (c *Collector) collect(ctx context.Context, e plan.Entry) {
+func (c *Collector) collect(ctx context.Context, share *sharing, e plan.Entry) {
 	cipher, err := message.NewCipher(e.CryptoPassword, e.CryptoIV)
 	if err != nil {
 		c.opts.Logger.Error("nothing collected", "flow", e.Flow, "err", err)
@@ -124,14 +139,21 @@ func (c *Collector) collect(ctx context.Context, e plan.Entry) {
 	delay := collectRetryMin
 	for {
 		started := time.Now()
-		err := f.run(ctx)
+		conn, err := share.take(e.VHost)
+		if err == nil {
+			err = f.run(ctx, conn.Conn)
+			lost := conn.Err() != nil // which is told once for all flows, when it can't be restored
+			share.give(e.VHost, conn)
+			if ctx.Err() == nil && !lost {
+				c.opts.Logger.Warn("errors and snapshots not collected", "flow", e.Flow, "err", err, "again", delay)
+			}
+		}
 		if ctx.Err() != nil {
 			return
 		}
 		if time.Since(started) > time.Minute {
 			delay = collectRetryMin
 		}
-		c.opts.Logger.Warn("errors and snapshots not collected", "flow", e.Flow, "err", err, "again", delay)
 		select {
 		case <-ctx.Done():
 			return
@@ -154,42 +176,34 @@ type flowCollector struct {
 // tellEvery is how often a flow's failures are logged at most; the list has them all.
 const tellEvery = time.Second
 
-// run collects over one connection.
-func (f *flowCollector) run(ctx context.Context) error {
-	conn, err := f.opts.Connect(ctx, f.entry.VHost)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	group, ctx := errgroup.WithContext(ctx)
-	for queue, take := range map[string]func(context.Context, amqp.Delivery) error{
+// run collects over one channel.
+func (f *flowCollector) run(ctx context.Context, conn *amqp.Conn) error {
+	take := map[string]func(context.Context, amqp.Delivery) error{
 		topology.SnapshotQueue(f.entry.Flow):   f.snapshot,
 		topology.ErrorQueue(f.entry.Flow):      f.report,
 		topology.DeadLetterQueue(f.entry.Flow): f.deadLetter,
 		topology.UnroutableQueue(f.entry.Flow): f.unroutable,
-	} {
-		consumer, err := conn.Consume(queue, collectPrefetch)
-		if err != nil {
+	}
+	group, err := conn.ConsumeGroup(slices.Sorted(maps.Keys(take)), collectPrefetch)
+	if err != nil {
+		return err
+	}
+	defer group.Close() // gives back what wasn't stored
+	for {
+		queue, d, ok := group.Next(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case !ok:
+			return errors.New("the broker ended the consumer of a queue")
+		}
+		if err := take[queue](ctx, d); err != nil {
 			return err
 		}
-		stop := context.AfterFunc(ctx, func() { conn.Close() }) // ends Next
-		defer stop()
-		group.Go(func() error {
-			for {
-				d, ok := consumer.Next()
-				if !ok {
-					return errors.New("the broker ended the consumer of " + queue)
-				}
-				if err := take(ctx, d); err != nil {
-					return err // closing the connection gives the message back
-				}
-				if err := consumer.Ack(d); err != nil {
-					return err
-				}
-			}
-		})
+		if err := group.Ack(d); err != nil {
+			return err
+		}
 	}
-	return group.Wait()
 }
 
 // stepOf is the step that a message is about: the word between the dots of the key, as topology.Key makes it.

@@ -42,7 +42,8 @@ type Publisher interface {
 //	POST /api/errors/ID/replay, /api/errors/ID/discard
 //	POST /api/errors/replay?flow=F&step=S, /api/errors/discard?flow=F&step=S   every open one, the oldest first
 //
-// It's for those who run the platform, not for components, and checks no credentials: whoever mounts it sees to that.
+// It's for those who run the platform, not for components, and checks no credentials: whoever mounts it sees to that. Every path takes
+// namespace=N, and then knows nothing of other namespaces.
 type ErrorAPI struct {
 	list      ErrorList
 	publisher Publisher
@@ -175,6 +176,9 @@ func (a *ErrorAPI) find(w http.ResponseWriter, r *http.Request) (store.Error, bo
 		return store.Error{}, false
 	}
 	e, err := a.list.Error(r.Context(), id)
+	if namespace := r.URL.Query().Get("namespace"); err == nil && namespace != "" && e.Namespace != namespace {
+		err = store.ErrNotFound
+	}
 	if err != nil {
 		a.failed(w, err)
 		return store.Error{}, false

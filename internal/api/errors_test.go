@@ -205,3 +205,23 @@ func TestBadRequestsForErrorsGetAClearAnswer(t *testing.T) {
 		t.Errorf("sent %v", p.sent)
 	}
 }
+
+func TestANamespaceInTheQueryHidesAllOthers(t *testing.T) {
+	a, p := errorWorld(t)
+	for path, want := range map[string]int{"/api/errors/1?namespace=n": 200, "/api/errors/1": 200, "/api/errors/1?namespace=other": 404} {
+		if code, body := call(t, a, "GET", path); code != want {
+			t.Errorf("GET %s: %d %v, want %d", path, code, body, want)
+		}
+	}
+	for _, path := range []string{"/api/errors/1/replay?namespace=other", "/api/errors/1/discard?namespace=other"} {
+		if code, body := call(t, a, "POST", path); code != 404 {
+			t.Errorf("POST %s: %d %v, want 404", path, code, body)
+		}
+	}
+	if code, body := call(t, a, "POST", "/api/errors/replay?flow=f&namespace=other"); code != 200 || body["changed"] != 0.0 {
+		t.Errorf("replay all of another namespace: %d %v, want none changed", code, body)
+	}
+	if len(p.sent) > 0 {
+		t.Errorf("%d messages were sent again, want none", len(p.sent))
+	}
+}

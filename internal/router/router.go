@@ -139,10 +139,17 @@ func New(opts Options) (*Router, error) {
 	return rt, nil
 }
 
-// Update replaces the flows that the router knows. Requests under way finish with what they found.
-func (rt *Router) Update(entries []plan.Entry) {
-	next := newTable(entries, rt.metrics, rt.opts.Logger)
+// Update replaces the flows that the router knows, and those that it knows to exist and can't serve. Requests under way finish with what they found.
+func (rt *Router) Update(entries []plan.Entry, refusals ...Refusal) {
+	next := newTable(entries, refusals, rt.metrics, rt.opts.Logger)
 	rt.metrics.forget(rt.table.Swap(next), next)
+}
+
+// Refusal is a flow that exists and takes no requests now, whatever its first step is.
+type Refusal struct {
+	Namespace, Flow string
+	Reason          string // for the client: what is wrong with the flow, in a sentence without its name
+	Soon            bool   // it will: the client gets a 503 and should come again, else a 409
 }
 
 // Stop makes the router answer further requests with 503, so that clients and load balancers go elsewhere or come again. Requests under way

@@ -423,3 +423,28 @@ func TestOptionsAreChecked(t *testing.T) {
 		}
 	}
 }
+
+func TestFlowsThatExistAndTakeNothingSayWhy(t *testing.T) {
+	rt := newRouter(t, &broker{})
+	rt.Update([]plan.Entry{entry("open")},
+		router.Refusal{Namespace: "flows", Flow: "new", Reason: "the broker doesn't have its queues yet", Soon: true},
+		router.Refusal{Namespace: "flows", Flow: "wrong", Reason: "its specification is wrong"},
+		router.Refusal{Namespace: "more", Flow: "open", Reason: "it is being deleted"})
+	for path, want := range map[string]struct {
+		status int
+		text   string
+		retry  string
+	}{
+		"/flow/new":        {503, "flow \\\"new\\\": the broker doesn't have its queues yet", "1"},
+		"/flow/new.flows":  {503, "the broker doesn't have its queues yet", "1"},
+		"/flow/wrong":      {409, "flow \\\"wrong\\\": its specification is wrong", ""},
+		"/flow/open":       {409, "2 namespaces have a flow", ""},
+		"/flow/open.flows": {200, "OK", ""},
+		"/flow/open.more":  {409, "it is being deleted", ""},
+	} {
+		w := serve(rt, request(http.MethodGet, path, "", ""))
+		if w.Code != want.status || !strings.Contains(w.Body.String(), want.text) || w.Header().Get("Retry-After") != want.retry {
+			t.Errorf("%s: %d %s, Retry-After %q, want %d with %q, %q", path, w.Code, w.Body, w.Header().Get("Retry-After"), want.status, want.text, want.retry)
+		}
+	}
+}

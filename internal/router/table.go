@@ -30,22 +30,32 @@ type target struct {
 	ok     prometheus.Counter // of requests answered with 200
 }
 
-func newTable(entries []plan.Entry, m *metrics, logger *slog.Logger) *table {
+func newTable(entries []plan.Entry, refusals []Refusal, m *metrics, logger *slog.Logger) *table {
 	t := &table{byName: make(map[string]*target, 2*len(entries))}
 	same := make(map[string][]string) // addresses of the flows of one name
-	for i := range entries {
-		e := entries[i]
+	add := func(e plan.Entry, entry *target) {
+		t.flows = append(t.flows, flowName{e.Namespace, e.Flow})
+		full := e.Flow + "." + e.Namespace
+		t.byName[full] = entry
+		t.byName[e.Flow] = entry
+		same[e.Flow] = append(same[e.Flow], Prefix+full)
+	}
+	for _, e := range entries {
 		entry := &target{entry: e, refuse: reason(e), ok: m.requests.WithLabelValues(e.Namespace, e.Flow, "200")}
 		var err error
 		if entry.cipher, err = message.NewCipher(e.CryptoPassword, e.CryptoIV); err != nil {
 			logger.Error("flow takes no requests", "namespace", e.Namespace, "flow", e.Flow, "err", err)
 			entry.refuse = &failure{status: http.StatusInternalServerError, text: "flow has no valid message encryption"}
 		}
-		t.flows = append(t.flows, flowName{e.Namespace, e.Flow})
-		full := e.Flow + "." + e.Namespace
-		t.byName[full] = entry
-		t.byName[e.Flow] = entry
-		same[e.Flow] = append(same[e.Flow], Prefix+full)
+		add(e, entry)
+	}
+	for _, r := range refusals {
+		e := plan.Entry{Namespace: r.Namespace, Flow: r.Flow}
+		refuse := &failure{status: http.StatusConflict, text: fmt.Sprintf("flow %q: %s", r.Flow, r.Reason)}
+		if r.Soon {
+			refuse.status, refuse.retry = http.StatusServiceUnavailable, true
+		}
+		add(e, &target{entry: e, refuse: refuse})
 	}
 	for name, addresses := range same {
 		if len(addresses) > 1 {

@@ -181,6 +181,10 @@ func (s *Scheduler) update(entries []plan.Entry, now time.Time) {
 		}
 		keep[id] = true
 		f, found := s.flows[id]
+		if found && (f.entry.CryptoPassword != e.CryptoPassword || f.entry.CryptoIV != e.CryptoIV) { // another flow of the same name
+			f.gone, found = true, false
+			s.enqueue(f, now)
+		}
 		if !found {
 			f = &state{index: -1, retry: backoff{min: s.opts.RetryMin, max: s.opts.RetryMax}}
 			s.flows[id] = f

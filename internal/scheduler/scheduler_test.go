@@ -259,6 +259,27 @@ func TestSuspendedFlowsGetNoTicks(t *testing.T) {
 	})
 }
 
+// Deleted and made again within one update: the new flow's first tick is due at once, as with any new flow.
+func TestAFlowMadeAnewUnderItsNameIsANewFlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, begin := newBroker(), time.Now()
+		old, anew := polling(t, "f1", "0 * * * *"), polling(t, "f1", "0 * * * *")
+		old.CryptoPassword, old.CryptoIV = "one", "1gmpybK4iLRRyyu0"
+		anew.CryptoPassword, anew.CryptoIV = "two", "1gmpybK4iLRRyyu0"
+		s, stop := start(t, b, old)
+		time.Sleep(90 * time.Second)
+		b.mu.Lock()
+		clear(b.newest) // the operator has made its queues anew
+		b.mu.Unlock()
+		s.Update([]plan.Entry{anew})
+		time.Sleep(time.Second)
+		stop()
+		if diff := cmp.Diff([]float64{0, 90}, b.ticks(t, begin)); diff != "" {
+			t.Errorf("ticks (-want +got):\n%s", diff)
+		}
+	})
+}
+
 func TestTickOfUnknownFateIsSettledByLookingItUp(t *testing.T) {
 	for name, taken := range map[string]bool{"it was taken": true, "it was lost": false} {
 		t.Run(name, func(t *testing.T) {
