@@ -63,3 +63,6 @@ func lowered(request, limit *resource.Quantity) *resource.Quantity {
 	}
 	return request
 }
+
+// Resources fills what own leaves out from another's, so that no request is beyond its limit.
+func Resources(own, otherwise v1.Resources) v1.Resources { return merge(own, otherwise) }

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 
+	v1 "github.com/openintegrationhub/leat/api/v1"
 	"github.com/openintegrationhub/leat/internal/flow"
 	"github.com/openintegrationhub/leat/internal/topology"
 )
@@ -25,6 +26,22 @@ type Platform struct {
 	Variables map[string]string
 	// DeliveryLimit is how often a message may come back because its step died, before it's given up; 0 for no limit.
 	DeliveryLimit int
+	// Replace names the image to run in place of another one, which may be the same; nil for none ever. It's not asked about images that
+	// Builtin knows.
+	Replace func(image string) string
+	// Pods is what the pods of steps have in common; nil where steps aren't pods.
+	Pods *Pods
+}
+
+// Pods are the settings of a platform whose steps are pods.
+type Pods struct {
+	Image            string // of Leat's own components, run in place of images that Builtin knows
+	ImagePullPolicy  string // of that image
+	ImagePullSecrets []string
+	Resources        v1.Resources
+	Restricted       bool // foreign images, too, keep the restricted Pod Security Standard
+	// Revision changes when pods are built in another way, so that steps are replaced.
+	Revision string
 }
 
 // Secrets are the secret values of one flow, generated once and kept.
@@ -44,6 +61,12 @@ type StepSecrets struct {
 type Seen struct {
 	Steps    map[string]string // step id -> hash of what runs
 	Topology topology.Topology
+	// Older are the hashes of what runs of a step besides, where a step is being replaced.
+	Older map[string][]string
+	// Accounts are the names of the broker accounts that the flow's steps have.
+	Accounts []string
+	// References are digests of the Secrets and ConfigMaps that variables of a step come from, by the step's id.
+	References map[string]string
 }
 
 // Plan is what has to be done for a flow, in this order: Accounts and Declare; Start; Stop, once what replaces it consumes; Unbind; Drain, one
@@ -61,7 +84,9 @@ type Plan struct {
 	// others of them come first.
 	Drain  []string
 	Remove topology.Topology
-	Entry  Entry
+	// RemoveAccounts are the names of accounts that no step needs once Drain is over.
+	RemoveAccounts []string
+	Entry          Entry
 }
 
 // Account is a broker account with its password.
@@ -73,7 +98,7 @@ type Account struct {
 // Step is a node as it runs.
 type Step struct {
 	ID        string
-	Image     string
+	Image     string // to run: the node's, or what the platform runs in its place
 	Builtin   string // the built-in component that stands in for the image; "" if the image itself has to run
 	Function  string
 	Command   []string
@@ -84,6 +109,7 @@ type Step struct {
 	APIUser   string
 	APIKey    string
 	Comp      string // component id that the API tells
+	Pod       *Pod   `json:",omitempty"` // nil where steps aren't pods
 	Hash      string // of all that needs a restart when it changes
 }
 
@@ -104,13 +130,13 @@ func For(f *flow.Flow, seen Seen, secrets Secrets, p Platform) Plan {
 	for _, n := range f.Nodes {
 		account := topology.StepAccount(f, n)
 		plan.Accounts = append(plan.Accounts, Account{Account: account, Password: secrets.Steps[n.ID].BrokerPassword})
-		s := step(f, n, account, secrets, p)
+		s := step(f, n, account, secrets, p, seen.References[n.ID])
 		plan.Steps = append(plan.Steps, s)
 		if s.Replicas == 0 {
 			continue
 		}
 		wanted[n.ID] = s.Hash
-		if seen.Steps[n.ID] != s.Hash {
+		if seen.Steps[n.ID] != s.Hash && !slices.Contains(seen.Older[n.ID], s.Hash) {
 			plan.Start = append(plan.Start, s)
 		}
 	}
@@ -118,11 +144,16 @@ func For(f *flow.Flow, seen Seen, secrets Secrets, p Platform) Plan {
 		switch {
 		case f.Node(id) == nil:
 			plan.Drain = append(plan.Drain, id)
-		case wanted[id] != seen.Steps[id]:
+		case wanted[id] != seen.Steps[id] || len(seen.Older[id]) > 0:
 			plan.Stop = append(plan.Stop, id)
 		}
 	}
 	plan.Drain = upstreamFirst(f.Name, plan.Drain, seen.Topology.Bindings)
+	for _, user := range seen.Accounts {
+		if !slices.ContainsFunc(plan.Accounts, func(a Account) bool { return a.User == user }) {
+			plan.RemoveAccounts = append(plan.RemoveAccounts, user)
+		}
+	}
 	plan.Remove = seen.Topology.Minus(plan.Declare)
 	plan.Unbind, plan.Remove.Bindings = split(f.Name, plan.Drain, plan.Remove.Bindings)
 	return plan
@@ -130,7 +161,7 @@ func For(f *flow.Flow, seen Seen, secrets Secrets, p Platform) Plan {
 
 // Gone decides what has to be done when a flow was deleted: stop all of it, then remove what it had.
 func Gone(seen Seen) Plan {
-	return Plan{Stop: slices.Sorted(maps.Keys(seen.Steps)), Remove: seen.Topology}
+	return Plan{Stop: slices.Sorted(maps.Keys(seen.Steps)), Remove: seen.Topology, RemoveAccounts: seen.Accounts}
 }
 
 func entry(f *flow.Flow, secrets Secrets) Entry {
@@ -164,7 +195,7 @@ const (
 	workspaceID = "leat"
 )
 
-func step(f *flow.Flow, n *flow.Node, account topology.Account, secrets Secrets, p Platform) Step {
+func step(f *flow.Flow, n *flow.Node, account topology.Account, secrets Secrets, p Platform, references string) Step {
 	s := Step{
 		ID:       n.ID,
 		Image:    n.Image,
@@ -180,6 +211,12 @@ func step(f *flow.Flow, n *flow.Node, account topology.Account, secrets Secrets,
 	}
 	if f.Suspended {
 		s.Replicas = 0
+	}
+	if s.Builtin == "" && p.Replace != nil {
+		s.Image = p.Replace(n.Image)
+	}
+	if p.Pods != nil {
+		s.pod(n, p.Pods, references)
 	}
 	s.Variables = variables(f, n, account, secrets, p)
 	s.Hash = hash(s)
