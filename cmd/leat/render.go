@@ -135,7 +135,10 @@ func printPlan(w io.Writer, p plan.Plan) {
 
 func queueNotes(q topology.Queue) string {
 	var notes []string
-	if q.DeadLetterKey != "" {
+	switch {
+	case q.TTL > 0:
+		notes = append(notes, fmt.Sprintf("for %v, then to %s", q.TTL, q.DeadLetterExchange))
+	case q.DeadLetterKey != "":
 		notes = append(notes, "dead letters with key "+q.DeadLetterKey)
 	}
 	if q.MessagesMax > 0 {

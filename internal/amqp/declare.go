@@ -15,19 +15,31 @@ func (c *Conn) Declare(t topology.Topology) error {
 		return fmt.Errorf("open channel: %w", err)
 	}
 	defer channel.Close()
+	closed := channel.NotifyClose(make(chan *amqp091.Error, 1))
+	var calls []func(noWait bool) error
 	for _, e := range t.Exchanges {
-		if err := channel.ExchangeDeclare(e.Name, e.Kind, true, false, false, false, exchangeArguments(e)); err != nil {
-			return fmt.Errorf("declare exchange %q: %w", e.Name, err)
-		}
+		calls = append(calls, func(noWait bool) error {
+			return channel.ExchangeDeclare(e.Name, e.Kind, true, false, false, noWait, exchangeArguments(e))
+		})
 	}
 	for _, q := range t.Queues {
-		if _, err := channel.QueueDeclare(q.Name, true, false, false, false, queueArguments(q)); err != nil {
-			return fmt.Errorf("declare queue %q: %w", q.Name, err)
-		}
+		calls = append(calls, func(noWait bool) error {
+			_, err := channel.QueueDeclare(q.Name, true, false, false, noWait, queueArguments(q))
+			return err
+		})
 	}
 	for _, b := range t.Bindings {
-		if err := bind(channel, b); err != nil {
-			return fmt.Errorf("bind %s: %w", name(b), err)
+		calls = append(calls, func(noWait bool) error { return bind(channel, b, noWait) })
+	}
+	// Only the last one waits for the broker: a flow has dozens. A refusal of an earlier one closes the channel, and names what it was about.
+	for i, call := range calls {
+		if err := call(i < len(calls)-1); err != nil {
+			if channel.IsClosed() {
+				if reason := <-closed; reason != nil {
+					err = reason
+				}
+			}
+			return fmt.Errorf("declare queues and exchanges: %w", err)
 		}
 	}
 	return nil
@@ -84,7 +96,12 @@ func queueArguments(q topology.Queue) amqp091.Table {
 	arguments := amqp091.Table{}
 	if q.DeadLetterExchange != "" {
 		arguments["x-dead-letter-exchange"] = q.DeadLetterExchange
+	}
+	if q.DeadLetterKey != "" {
 		arguments["x-dead-letter-routing-key"] = q.DeadLetterKey
+	}
+	if q.TTL > 0 {
+		arguments["x-message-ttl"] = q.TTL.Milliseconds()
 	}
 	if q.MessagesMax > 0 {
 		arguments["x-max-length"] = int32(q.MessagesMax)
@@ -96,18 +113,18 @@ func queueArguments(q topology.Queue) amqp091.Table {
 	return arguments
 }
 
-func bind(channel *amqp091.Channel, b topology.Binding) error {
+func bind(channel *amqp091.Channel, b topology.Binding, noWait bool) error {
 	if b.Exchange != "" {
-		return channel.ExchangeBind(b.Exchange, b.Key, b.Source, false, nil)
+		return channel.ExchangeBind(b.Exchange, b.Key, b.Source, noWait, b.Arguments())
 	}
-	return channel.QueueBind(b.Queue, b.Key, b.Source, false, nil)
+	return channel.QueueBind(b.Queue, b.Key, b.Source, noWait, b.Arguments())
 }
 
 func unbind(channel *amqp091.Channel, b topology.Binding) error {
 	if b.Exchange != "" {
-		return channel.ExchangeUnbind(b.Exchange, b.Key, b.Source, false, nil)
+		return channel.ExchangeUnbind(b.Exchange, b.Key, b.Source, false, b.Arguments())
 	}
-	return channel.QueueUnbind(b.Queue, b.Key, b.Source, nil)
+	return channel.QueueUnbind(b.Queue, b.Key, b.Source, b.Arguments())
 }
 
 func name(b topology.Binding) string {

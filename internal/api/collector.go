@@ -265,6 +265,9 @@ func (f *flowCollector) report(ctx context.Context, d amqp.Delivery) error {
 func (f *flowCollector) deadLetter(ctx context.Context, d amqp.Delivery) error {
 	failure := f.failure(d, store.DeadLetter)
 	failure.Reason = "given up: " + deathReason(d.DeathReason())
+	if why := d.Headers.Text(topology.ReasonHeader); why != "" {
+		failure.Reason = "given up: " + why
+	}
 	f.withInput(&failure, d)
 	return f.record(ctx, failure)
 }

@@ -268,7 +268,8 @@ func (a *ErrorAPI) replay(ctx context.Context, e store.Error) error {
 	for name, value := range e.Headers {
 		switch name {
 		case "x-death", "x-first-death-exchange", "x-first-death-queue", "x-first-death-reason", "x-delivery-count", message.HeaderStart,
-			message.HeaderEnd, message.HeaderReboundIteration, message.HeaderReboundReason, message.HeaderProtocolVersion:
+			message.HeaderEnd, message.HeaderReboundIteration, message.HeaderReboundReason, message.HeaderProtocolVersion,
+			topology.ReasonHeader:
 		case routingKeyHeader:
 			p.Key, _ = value.(string)
 		default:

@@ -8,11 +8,12 @@ import (
 )
 
 // split parts the bindings of a plan's Remove. What a step sends while it's drained, and what comes back to it, must still arrive: the
-// bindings of its own keys stay until it has stopped, except those for new input.
+// bindings of its own keys, and those that bring messages back, stay until it has stopped. Those for new input don't.
 func split(flow string, drain []string, bindings []topology.Binding) (now, later []topology.Binding) {
 	for _, b := range bindings {
 		step, kind, ok := parseKey(flow, b.Key)
-		if ok && slices.Contains(drain, step) && kind != topology.Input && kind != topology.Tick {
+		own := ok && slices.Contains(drain, step) && kind != topology.Input && kind != topology.Tick
+		if own || b.Arguments() != nil && len(drain) > 0 {
 			later = append(later, b)
 			continue
 		}

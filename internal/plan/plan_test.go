@@ -148,10 +148,25 @@ func TestWhatHasToBeDoneFollowsFromWhatIsSeen(t *testing.T) {
 			want: deed{
 				Unbind: []string{"shop.in.message -> shop:shape:messages", "shop.shape.input -> shop:shape:messages"},
 				Drain:  []string{"shape"},
-				Queues: []string{"shop:shape:messages", "shop:shape:rebounds"},
+				Queues: []string{"shop:shape:messages"},
 				Bindings: []string{
+					"shop.shape.rebound -> shop:shape:messages",
 					"shop.shape.deadletter -> shop:deadletters", "shop.shape.error -> shop:errors", "shop.shape.message -> shop:out:messages",
-					"shop.shape.rebound -> shop:shape:rebounds", "shop.shape.requeue -> shop:shape:messages", "shop.shape.snapshot -> shop:snapshots", "shop.shape.state -> shop:end",
+					"shop.shape.rebound -> shop:rebounds:15000", "shop.shape.requeue -> shop:shape:messages", "shop.shape.snapshot -> shop:snapshots", "shop.shape.state -> shop:end",
+				},
+			},
+		},
+		"a removed node's rounds stay until it has stopped": {
+			before: []string{"function: shape,", "function: shape, env: {ELASTICIO_REBOUND_INITIAL_EXPIRATION: '7', ELASTICIO_REBOUND_LIMIT: '1'},"},
+			after:  []string{"    - {id: shape, image: acme/shape, function: shape, data: {depth: 1}}\n", "", "{from: in, to: shape}, {from: shape, to: out}", "{from: in, to: out}"},
+			want: deed{
+				Unbind: []string{"shop.in.message -> shop:shape:messages", "shop.shape.input -> shop:shape:messages"},
+				Drain:  []string{"shape"},
+				Queues: []string{"shop:shape:messages", "shop:rebounds:7"},
+				Bindings: []string{
+					"1 -> shop:rebounds:7", "shop.shape.rebound -> shop:shape:messages",
+					"shop.shape.deadletter -> shop:deadletters", "shop.shape.error -> shop:errors", "shop.shape.message -> shop:out:messages",
+					"shop.shape.rebound -> shop:rebounds:7", "shop.shape.requeue -> shop:shape:messages", "shop.shape.snapshot -> shop:snapshots", "shop.shape.state -> shop:end",
 				},
 			},
 		},

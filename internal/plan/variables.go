@@ -60,6 +60,10 @@ func variables(f *flow.Flow, n *flow.Node, account topology.Account, secrets Sec
 	set("ELASTICIO_AMQP_RECONNECT_ATTEMPTS", "120")   // with _TIMEOUT: a minute of patience instead of 0.3 s
 	set("ELASTICIO_AMQP_RECONNECT_TIMEOUT", "500")
 	set("ELASTICIO_RABBITMQ_PREFETCH_SAILOR", strconv.Itoa(n.Prefetch))
+	// An image may have others; queues are there for these.
+	rounds := topology.RoundsOf(n)
+	set(topology.ReboundInitialVariable, strconv.FormatInt(rounds.Initial.Milliseconds(), 10))
+	set(topology.ReboundLimitVariable, strconv.Itoa(rounds.Limit))
 	// Go steps needn't send what nobody is there to receive. The libraries know nothing of it, and send it to the flow's end.
 	if len(f.Next(n.ID)) == 0 {
 		set("LEAT_LAST_STEP", "true")

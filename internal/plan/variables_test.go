@@ -122,6 +122,21 @@ func TestRateLimitOfANodeIsSharedByItsReplicas(t *testing.T) {
 	}
 }
 
+// Queues are there for the rounds that the plan knows, so an image's own must not differ.
+func TestRoundsOfRebounds(t *testing.T) {
+	tests := map[string]struct{ initial, limit string }{
+		"": {"15000", "10"},
+		", env: {ELASTICIO_REBOUND_INITIAL_EXPIRATION: '500', ELASTICIO_REBOUND_LIMIT: '3'}": {"500", "3"},
+	}
+	for fields, want := range tests {
+		all := variables(t, change(t, "function: shape", "function: shape"+fields))["shape"]
+		initial, limit := all["ELASTICIO_REBOUND_INITIAL_EXPIRATION"].Value, all["ELASTICIO_REBOUND_LIMIT"].Value
+		if initial != want.initial || limit != want.limit {
+			t.Errorf("%q: %s ms, %s rounds, want %s and %s", fields, initial, limit, want.initial, want.limit)
+		}
+	}
+}
+
 func TestBrokerAddressNamesTheVirtualHost(t *testing.T) {
 	for namespace, want := range map[string]string{"flows": "/flows", "a-b": "/a-b"} {
 		f := change(t, "namespace: flows", "namespace: "+namespace)

@@ -1,12 +1,13 @@
 // Package topology says which exchanges, queues, bindings and broker accounts a flow has. It's pure: the amqp package declares what it says.
 //
-// Names are those that components have always been given (contract.md 2.1): for flow F and step S exchange F, queues F:S:messages and
-// F:S:rebounds, routing keys F.S.message and so on. Every key that a component can publish to has a queue behind it (contract.md rule 8).
+// Names are those that components have always been given (contract.md 2.1): for flow F and step S exchange F, queue F:S:messages, routing keys
+// F.S.message and so on. Every key that a component can publish to has a queue behind it (contract.md rule 8).
 package topology
 
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/openintegrationhub/leat/internal/flow"
 )
@@ -21,15 +22,17 @@ type Topology struct {
 // Exchange is a durable exchange.
 type Exchange struct {
 	Name      string
-	Kind      string // "topic" or "fanout"
+	Kind      string // "topic", "fanout", "direct" or "headers"
 	Alternate string // exchange that gets what no queue takes; "" for none
 }
 
 // Queue is a durable queue.
 type Queue struct {
 	Name string
-	// DeadLetterExchange and DeadLetterKey are where rejected and expired messages go; "" for nowhere.
+	// DeadLetterExchange and DeadLetterKey are where rejected and expired messages go; "" for nowhere, and for the key that they came with.
 	DeadLetterExchange, DeadLetterKey string
+	// TTL is how long a message stays at most; 0 for ever.
+	TTL time.Duration
 	// MessagesMax drops the oldest message when there are more; 0 for no limit.
 	MessagesMax int
 	// DeliveryLimit is how often a message may come back unprocessed, because its consumer died, before it's dead-lettered; 0 for no
@@ -53,7 +56,7 @@ const (
 	Tick       = "tick"       // from the scheduler
 	Error      = "error"      // an error report
 	Rebound    = "rebound"    // to come back later
-	Requeue    = "requeue"    // come back
+	Requeue    = "requeue"    // come back: out of the queues F:S:rebounds that older versions had
 	DeadLetter = "deadletter" // given up
 	Snapshot   = "snapshot"   // what a step wants to remember
 	State      = "state"      // that a step is through with a message: ferryman components tell it, and nobody needs it
@@ -62,14 +65,14 @@ const (
 // TickHeader is the AMQP header of a tick with the time that it was due, RFC 3339 with nanoseconds, UTC.
 const TickHeader = "tick"
 
+// ReasonHeader is the AMQP header of a dead letter that the platform made, with the reason in words.
+const ReasonHeader = "x-leat-reason"
+
 // Key is the routing key of a kind of a step's messages.
 func Key(flow, step, kind string) string { return flow + "." + step + "." + kind }
 
 // StepQueue is the queue of a step's input.
 func StepQueue(flow, step string) string { return flow + ":" + step + ":messages" }
-
-// ReboundQueue is where a step's messages wait to come back.
-func ReboundQueue(flow, step string) string { return flow + ":" + step + ":rebounds" }
 
 // ErrorQueue collects the error reports of a flow's steps.
 func ErrorQueue(flow string) string { return flow + ":errors" }
@@ -119,6 +122,7 @@ func For(f *flow.Flow, o Options) Topology {
 			t.Bindings = append(t.Bindings, Binding{Source: f.Name, Key: Key(f.Name, n.ID, Message), Exchange: end, Description: "last step"})
 		}
 	}
+	t.rebounds(f)
 	if first := f.First(); first != nil && first.Polling {
 		t.Queues = append(t.Queues, Queue{Name: TickQueue(f.Name), MessagesMax: 1})
 		t.bind(f.Name, Key(f.Name, first.ID, Tick), StepQueue(f.Name, first.ID), "")
@@ -130,14 +134,12 @@ func For(f *flow.Flow, o Options) Topology {
 
 // step adds what one step needs.
 func (t *Topology) step(f *flow.Flow, n *flow.Node, o Options) {
-	messages, rebounds := StepQueue(f.Name, n.ID), ReboundQueue(f.Name, n.ID)
-	t.Queues = append(t.Queues,
-		Queue{Name: messages, DeadLetterExchange: f.Name, DeadLetterKey: Key(f.Name, n.ID, DeadLetter), DeliveryLimit: o.DeliveryLimit},
-		Queue{Name: rebounds, DeadLetterExchange: f.Name, DeadLetterKey: Key(f.Name, n.ID, Requeue)},
-	)
+	messages := StepQueue(f.Name, n.ID)
+	t.Queues = append(t.Queues, Queue{
+		Name: messages, DeadLetterExchange: f.Name, DeadLetterKey: Key(f.Name, n.ID, DeadLetter), DeliveryLimit: o.DeliveryLimit,
+	})
 	t.bind(f.Name, Key(f.Name, n.ID, Input), messages, "")
 	t.bind(f.Name, Key(f.Name, n.ID, Requeue), messages, "")
-	t.bind(f.Name, Key(f.Name, n.ID, Rebound), rebounds, "")
 	for _, from := range f.Previous(n.ID) {
 		t.bind(f.Name, Key(f.Name, from, Message), messages, "")
 	}

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
@@ -57,10 +58,10 @@ func print(t topology.Topology, f *flow.Flow) string {
 		fmt.Fprintf(&b, "exchange %s %s alternate=%s\n", e.Name, e.Kind, e.Alternate)
 	}
 	for _, q := range t.Queues {
-		fmt.Fprintf(&b, "queue %s dead=%s max=%d deliveries=%d\n", q.Name, strings.TrimSpace(q.DeadLetterExchange+" "+q.DeadLetterKey), q.MessagesMax, q.DeliveryLimit)
+		fmt.Fprintf(&b, "queue %s dead=%s max=%d deliveries=%d ttl=%v\n", q.Name, strings.TrimSpace(q.DeadLetterExchange+" "+q.DeadLetterKey), q.MessagesMax, q.DeliveryLimit, q.TTL)
 	}
 	for _, x := range t.Bindings {
-		fmt.Fprintf(&b, "binding %s -[%s]-> queue=%s exchange=%s\n", x.Source, x.Key, x.Queue, x.Exchange)
+		fmt.Fprintf(&b, "binding %s -[%s]-> queue=%s exchange=%s %v\n", x.Source, x.Key, x.Queue, x.Exchange, x.Arguments())
 	}
 	for _, n := range f.Nodes {
 		a := topology.StepAccount(f, n)
@@ -114,15 +115,16 @@ func TestEveryKeyThatAStepMayPublishHasAQueueOrAnEnd(t *testing.T) {
 
 func TestAccountsMayDoNothingToOtherSteps(t *testing.T) {
 	f := parse(t, diamond)
+	all := topology.For(f, topology.Options{})
 	for _, n := range f.Nodes {
 		a := topology.StepAccount(f, n)
 		for _, other := range f.Nodes {
 			if other == n {
 				continue
 			}
-			for _, name := range []string{topology.StepQueue(f.Name, other.ID), topology.ReboundQueue(f.Name, other.ID)} {
-				if regexp.MustCompile(a.Read).MatchString(name) {
-					t.Errorf("%s may read %s", a.User, name)
+			for _, q := range all.Queues {
+				if q.Name != topology.StepQueue(f.Name, n.ID) && regexp.MustCompile(a.Read).MatchString(q.Name) {
+					t.Errorf("%s may read %s", a.User, q.Name)
 				}
 			}
 			for _, kind := range []string{"message", "error", "snapshot", "rebound", "tick", "requeue", "deadletter", "state"} {
@@ -138,6 +140,63 @@ func TestAccountsMayDoNothingToOtherSteps(t *testing.T) {
 		}
 		if regexp.MustCompile(a.Configure).MatchString("diamond") {
 			t.Errorf("%s may declare and delete", a.User)
+		}
+	}
+}
+
+// Steps may differ in their first delay; each round of each has a queue in which all messages wait equally long.
+func TestEachDelayHasAQueueOfItsOwn(t *testing.T) {
+	f := parse(t, `
+apiVersion: elastic.io/v1
+kind: Flow
+metadata: {name: f, namespace: flows}
+spec:
+  nodes:
+    - {id: a, image: x, function: f, first: true, env: {ELASTICIO_REBOUND_INITIAL_EXPIRATION: "1000", ELASTICIO_REBOUND_LIMIT: "3"}}
+    - {id: b, image: x, function: f, env: {ELASTICIO_REBOUND_INITIAL_EXPIRATION: "2000", ELASTICIO_REBOUND_LIMIT: "2"}}
+    - {id: c, image: x, function: f, env: {ELASTICIO_REBOUND_INITIAL_EXPIRATION: "1000", ELASTICIO_REBOUND_LIMIT: "1"}}
+  connections: [{from: a, to: b}, {from: b, to: c}]
+`)
+	all := topology.For(f, topology.Options{})
+	got := map[string]string{}
+	for _, b := range all.Bindings {
+		if b.Arguments() != nil {
+			got[fmt.Sprint(b.Source, " ", b.Arguments()["reboundIteration"])] = b.Queue
+		}
+	}
+	want := map[string]string{
+		"f:rebounds:1000 1": "f:rebounds:1000", "f:rebounds:1000 2": "f:rebounds:2000", "f:rebounds:1000 3": "f:rebounds:4000",
+		"f:rebounds:2000 1": "f:rebounds:2000", "f:rebounds:2000 2": "f:rebounds:4000",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("rounds (-want +got):\n%s", diff)
+	}
+	waits := map[string]time.Duration{}
+	for _, q := range all.Queues {
+		delay, ok := topology.ReboundDelay(f.Name, q.Name)
+		if ok != (q.TTL > 0) || delay != q.TTL {
+			t.Errorf("queue %s: delay %v, %v, and messages stay %v", q.Name, delay, ok, q.TTL)
+		}
+		if ok {
+			waits[q.Name] = delay
+		}
+	}
+	if diff := cmp.Diff(map[string]time.Duration{"f:rebounds": 10 * time.Minute, "f:rebounds:1000": time.Second, "f:rebounds:2000": 2 * time.Second, "f:rebounds:4000": 4 * time.Second}, waits); diff != "" {
+		t.Errorf("queues (-want +got):\n%s", diff)
+	}
+}
+
+func TestRoundsAreBounded(t *testing.T) {
+	for limit, want := range map[string]int{"": 10, "0": 10, "x": 10, "20": 20, "1000": 25} { // 2^24 rounds of 15 s are eight years
+		f := parse(t, strings.Replace(diamond, "function: f, first: true}", "function: f, first: true, env: {ELASTICIO_REBOUND_LIMIT: '"+limit+"'}}", 1))
+		rounds := 0
+		for _, b := range topology.For(f, topology.Options{}).Bindings {
+			if b.Arguments() != nil {
+				rounds++
+			}
+		}
+		if rounds != want {
+			t.Errorf("limit %q: %d rounds, want %d", limit, rounds, want)
 		}
 	}
 }

@@ -105,6 +105,9 @@ func headersMatching(b *bed) {
 		{amqp.Table{"x-match": "any", "a": int32(1), "b": "x"}, amqp.Table{"b": "y", "a": int32(2)}, false},
 		{amqp.Table{"a": int32(1), "b": "x"}, amqp.Table{"b": "x"}, false}, // all is the default
 		{amqp.Table{"a": int32(1)}, amqp.Table{"a": int64(1)}, true},       // numbers compare by value
+		{amqp.Table{"a": int32(1)}, amqp.Table{"a": int8(1)}, true},        // Node's library sends the smallest that fits
+		{amqp.Table{"a": int32(200)}, amqp.Table{"a": int16(200)}, true},
+		{amqp.Table{"a": int32(1)}, amqp.Table{"a": int8(2)}, false},
 		{amqp.Table{"a": "1"}, amqp.Table{"a": int32(1)}, false},
 		{amqp.Table{"a": nil}, amqp.Table{"a": "anything"}, true}, // no value: it's enough that it's there
 		{amqp.Table{"a": nil}, amqp.Table{"b": "x"}, false},
