@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -95,7 +96,7 @@ func (w *World) apply(ctx context.Context, f *flow.Flow) error {
 			return fmt.Errorf("remove broker account of step %q: %w", id, err)
 		}
 	}
-	return w.removeEmpty(ctx, conn, f, p.Remove)
+	return w.removeEmpty(conn, f, p.Remove)
 }
 
 // replace starts the steps that the plan starts, waits until they consume, and returns the replicas that have to stop then.
@@ -160,7 +161,9 @@ func (w *World) startUnit(f *flow.Flow, s plan.Step) *unit {
 		u.run = w.goroutine(f, s, builtin, u.logger)
 	} else {
 		command, _ := FindCommand(w.opts.Commands, s.Image) // CheckPrograms has seen to it that there is one
-		u.run = process(command, s, u.logger)
+		queue := queueName{f.Namespace, topology.StepQueue(f.Name, s.ID)}
+		expect := func() func(context.Context) bool { return w.arrivals.expect(queue) }
+		u.run = process(command, s, expect, u.logger)
 	}
 	u.start()
 	return u
@@ -225,8 +228,7 @@ func (w *World) remove(ctx context.Context, key string) error {
 	defer conn.Close()
 	lost := 0
 	for _, q := range p.Remove.Queues {
-		_, input := stepOfQueue(f, q.Name)
-		if _, back := topology.ReboundDelay(f.Name, q.Name); input || back {
+		if strings.HasSuffix(q.Name, ":messages") || strings.HasSuffix(q.Name, ":rebounds") {
 			lost += w.held(f, q.Name)
 		}
 	}
@@ -245,6 +247,43 @@ func (w *World) remove(ctx context.Context, key string) error {
 	return nil
 }
 
+// drain waits until a removed step has worked off all that waits for it or will come back to it, for as long as the flow allows.
+func (w *World) drain(ctx context.Context, f *flow.Flow, id string) {
+	ctx, cancel := context.WithTimeout(ctx, f.DrainTimeout)
+	defer cancel()
+	for w.held(f, topology.StepQueue(f.Name, id))+w.held(f, topology.ReboundQueue(f.Name, id)) > 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// held returns how many messages a queue has, those included that a step has in work; 0 if there's no such queue.
+func (w *World) held(f *flow.Flow, queue string) int {
+	for _, q := range w.broker.Queues(f.Namespace) {
+		if q.Name == queue {
+			return q.Ready + q.Unacked
+		}
+	}
+	return 0
+}
+
+// removeEmpty removes from the broker what the flow no longer has. A queue that still holds messages stays, with its messages: it goes when
+// the flow is next applied and they are gone, so that nothing is lost by a change.
+func (w *World) removeEmpty(conn *amqp.Conn, f *flow.Flow, remove topology.Topology) error {
+	var empty []topology.Queue
+	for _, q := range remove.Queues {
+		if n := w.held(f, q.Name); n > 0 {
+			w.opts.Logger.Warn("messages are left in the queue of a removed step", "flow", f.Name, "queue", q.Name, "messages", n)
+			continue
+		}
+		empty = append(empty, q)
+	}
+	return conn.Remove(topology.Topology{Bindings: remove.Bindings, Queues: empty, Exchanges: remove.Exchanges})
+}
+
 func (w *World) connect(ctx context.Context, vhost string) (*amqp.Conn, error) {
 	u := url.URL{Scheme: "amqp", Host: "broker", User: url.UserPassword(adminUser, w.keys.text("broker")), Path: "/" + vhost}
 	return amqp.Dialer{URL: u.String(), Name: "leat/apply", Dial: w.dialBroker}.Connect(ctx)
@@ -259,7 +298,7 @@ func (w *World) platform() plan.Platform {
 		},
 		APIURI:        "http://" + w.Addr().String(),
 		Broker:        url.URL{Scheme: "amqp", Host: "broker"},
-		DeliveryLimit: deliveryLimit,
+		DeliveryLimit: w.opts.DeliveryLimit,
 		Variables:     map[string]string{"LEAT_OUTBOX": filepath.Join(w.opts.Data, "outbox")},
 	}
 	if w.bus != nil {

@@ -47,6 +47,8 @@ type Options struct {
 	Builtin func(image string) (Builtin, bool)
 	// Commands are programs for images, by the image as the flow names it, or without its tag.
 	Commands map[string]Command
+	// DeliveryLimit is how often a message may come back because its step died, before it counts as the cause; default 20.
+	DeliveryLimit int
 
 	Logger *slog.Logger // required
 	Now    func() time.Time
@@ -55,14 +57,12 @@ type Options struct {
 // StopTimeout is how long a World may take to stop; what is still in work then comes again at the next start.
 const StopTimeout = 10 * time.Second
 
-// deliveryLimit is how often a message may come back because its step died, before it counts as the cause.
-const deliveryLimit = 20
-
 // World is a platform on one machine. New starts nothing; Run does everything.
 type World struct {
 	opts     Options
 	registry *prometheus.Registry
 	stats    stats
+	arrivals *arrivals
 
 	lock      lock
 	keys      keyring
@@ -107,15 +107,18 @@ func New(o Options) (*World, error) {
 	}
 	o.Data = folder
 	o.Listen = cmp.Or(o.Listen, "localhost:0")
+	o.DeliveryLimit = cmp.Or(o.DeliveryLimit, 20)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &World{
+	w := &World{
 		opts:     o,
 		registry: prometheus.NewRegistry(),
 		stats:    stats{steps: map[string]*runner.Stats{}},
 		flows:    map[string]*running{},
-	}, nil
+	}
+	w.arrivals = &arrivals{consumers: w.consumersOf, told: map[queueName]map[string]bool{}}
+	return w, nil
 }
 
 // Start opens the data folder, the broker and the HTTP server. Without an error Run has to follow.
@@ -197,6 +200,9 @@ func (w *World) openBus() (err error) {
 	go w.broker.Serve(w.bus) // ends with the listener
 	return nil
 }
+
+// Broker is the embedded broker; nil before Start.
+func (w *World) Broker() *broker.Broker { return w.broker }
 
 // Addr is where the HTTP server listens.
 func (w *World) Addr() net.Addr { return w.web.Addr() }

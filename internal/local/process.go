@@ -1,9 +1,8 @@
 package local
 
 import (
-	"bufio"
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -71,54 +71,83 @@ func CheckPrograms(flows []*flow.Flow, o Options) error {
 
 const (
 	stopGrace   = 8 * time.Second // from SIGTERM to SIGKILL
-	linesKept   = 20              // of a process's output, for the report of its failure
-	lineBytes   = 64 << 10
+	outputGrace = time.Second     // for what a process's children still write after its end
 	inheritOnly = "PATH HOME LANG TMPDIR TZ NODE_PATH JAVA_HOME SSL_CERT_FILE SSL_CERT_DIR"
 )
 
-// process runs the step's program once. It counts as ready when it has started: what it does then the broker can tell.
-func process(c Command, s plan.Step, logger *slog.Logger) func(context.Context, func()) error {
+// process runs the step's program once. It's ready when its queue has a consumer that wasn't there before: one that has just started may still
+// fail to open.
+func process(c Command, s plan.Step, expect func() (arrived func(context.Context) bool), logger *slog.Logger) func(context.Context, func()) error {
 	return func(ctx context.Context, ready func()) error {
-		line := c.Line
-		if !strings.ContainsAny(line, ";&|()`\n") {
-			line = "exec " + line // no shell in between that a signal could get stuck in
+		if _, err := os.Stat(cmp.Or(c.Dir, ".")); err != nil { // exec would blame the shell
+			return fmt.Errorf("start %q in its folder: %w", c.Line, err)
 		}
-		command := exec.Command("/bin/sh", "-c", line)
+		command := exec.Command("/bin/sh", "-c", shellLine(c.Line))
 		command.Dir, command.Env = c.Dir, environment(c, s)
 		command.SysProcAttr = group()
+		command.WaitDelay = outputGrace
 		tail := &tail{logger: logger}
 		out, in := io.Pipe()
 		command.Stdout, command.Stderr = in, in
-		reading := make(chan struct{})
-		go func() { defer close(reading); tail.read(out) }()
+		var reading sync.WaitGroup
+		reading.Go(func() { tail.read(out) })
 
-		ended := make(chan error, 1)
-		started := make(chan error, 1)
-		go func() {
-			// The signal at the parent's death belongs to the thread that started the process: keep it.
-			runtime.LockOSThread()
-			defer runtime.UnlockOSThread()
-			err := command.Start()
-			started <- err
-			if err == nil {
-				ended <- command.Wait()
-			}
-		}()
-		if err := <-started; err != nil {
+		arrived := expect()
+		ended, err := launch(command)
+		if err != nil {
 			in.Close()
+			reading.Wait()
 			return fmt.Errorf("start %q: %w", c.Line, err)
 		}
-		ready()
-		var err error
+		waiting, stopWaiting := context.WithCancel(ctx)
+		var waiter sync.WaitGroup
+		waiter.Go(func() {
+			if arrived(waiting) {
+				ready()
+			}
+		})
 		select {
 		case err = <-ended:
 		case <-ctx.Done():
 			err = stopProcess(command.Process, ended)
 		}
+		syscall.Kill(-command.Process.Pid, syscall.SIGKILL) // children that it left behind
+		if errors.Is(err, exec.ErrWaitDelay) {              // one of them held its output
+			err = nil
+		}
+		stopWaiting()
+		waiter.Wait()
 		in.Close()
-		<-reading
+		reading.Wait()
 		return tail.report(err)
 	}
+}
+
+// shellLine is the line with no shell between us and its program that a signal could get stuck in, if it's a single command.
+func shellLine(line string) string {
+	if strings.ContainsAny(line, ";&|()`\n") {
+		return line
+	}
+	if first, _, _ := strings.Cut(strings.TrimSpace(line), " "); strings.Contains(first, "=") { // NAME=value program
+		return "exec env " + line
+	}
+	return "exec " + line
+}
+
+// launch starts the command; its end comes through the channel.
+func launch(command *exec.Cmd) (ended <-chan error, err error) {
+	end, started := make(chan error, 1), make(chan error, 1)
+	go func() {
+		// The signal at the parent's death belongs to the thread that started the process: keep it.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := command.Start()
+		started <- err
+		if err == nil {
+			end <- command.Wait()
+		}
+	}()
+	return end, <-started
 }
 
 // stopProcess asks the process and its children to end, and ends them if they don't.
@@ -148,60 +177,4 @@ func environment(c Command, s plan.Step) []string {
 		env = append(env, v.Name+"="+v.Value)
 	}
 	return env
-}
-
-// tail logs a process's output line by line and keeps the end of it.
-type tail struct {
-	logger *slog.Logger
-	lines  []string
-}
-
-func (t *tail) read(r io.Reader) {
-	lines := bufio.NewReaderSize(r, lineBytes)
-	for {
-		line, err := lines.ReadSlice('\n') // a longer line comes in pieces
-		if text := strings.TrimRight(string(line), "\r\n"); text != "" {
-			t.log(text)
-			if len(t.lines) == linesKept {
-				t.lines = t.lines[1:]
-			}
-			t.lines = append(t.lines, text)
-		}
-		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
-			return
-		}
-	}
-}
-
-// log logs a line of output. Node components write bunyan's JSON, most of it the same in each line: of these just the message is shown, at its
-// own level.
-func (t *tail) log(text string) {
-	level := slog.LevelInfo
-	var line struct {
-		Level   int    `json:"level"` // 30 info, 40 warn, 50 error
-		Message string `json:"msg"`
-		Error   struct {
-			Message string `json:"message"`
-		} `json:"err"`
-	}
-	if strings.HasPrefix(text, "{") && json.Unmarshal([]byte(text), &line) == nil && line.Level > 0 && line.Message != "" {
-		text = line.Message
-		if line.Error.Message != "" && !strings.Contains(text, line.Error.Message) {
-			text += ": " + line.Error.Message
-		}
-		level = slog.Level((line.Level - 30) / 10 * 4) // slog's steps are 4
-	}
-	t.logger.Log(context.Background(), level, text, "output", true)
-}
-
-// report says how the process ended, with its last lines.
-func (t *tail) report(err error) error {
-	how := "exit status 0"
-	if err != nil {
-		how = err.Error()
-	}
-	if len(t.lines) == 0 {
-		return fmt.Errorf("process ended: %s, without output", how)
-	}
-	return fmt.Errorf("process ended: %s\n  %s", how, strings.Join(t.lines, "\n  "))
 }

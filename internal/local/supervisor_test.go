@@ -33,8 +33,8 @@ func TestAFailingUnitWaitsTwiceAsLongEachTime(t *testing.T) {
 		u.start()
 		time.Sleep(100 * time.Second) // of the test's own clock
 		synctest.Wait()
-		if state, restarts, failure := u.status(); state != Waiting || restarts != len(times) || failure == nil {
-			t.Errorf("%s after %d restarts, %v; want %s after %d", state, restarts, failure, Waiting, len(times))
+		if state, restarts, failure := u.status(); state != CrashLoop || restarts != len(times) || failure == nil {
+			t.Errorf("%s after %d restarts, %v; want %s after %d", state, restarts, failure, CrashLoop, len(times))
 		}
 		u.stop(t.Context())
 		want := []time.Duration{0, 200 * time.Millisecond, 600 * time.Millisecond, 1400 * time.Millisecond, 3 * time.Second, 6200 * time.Millisecond,
@@ -75,6 +75,55 @@ func TestAnEndWithoutErrorIsAFailure(t *testing.T) {
 		synctest.Wait()
 		if state, restarts, failure := u.status(); state != Waiting || restarts != 1 || failure == nil {
 			t.Errorf("%s after %d restarts, %v", state, restarts, failure)
+		}
+		u.stop(t.Context())
+	})
+}
+
+func TestACrashLoopIsOverWhenTheUnitHasSettled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var times []time.Duration
+		u := newUnit(&times, func(run int) time.Duration {
+			if run == loopAfter+1 {
+				return settled + time.Second
+			}
+			return 0
+		})
+		began := time.Now()
+		at := func(clock time.Duration, want State) {
+			t.Helper()
+			time.Sleep(clock - time.Since(began)) // of the test's own clock
+			synctest.Wait()
+			if state, _, _ := u.status(); state != want {
+				t.Errorf("after %s: %s, want %s", clock, state, want)
+			}
+		}
+		u.start()
+		at(300*time.Millisecond, Waiting)   // two failures
+		at(700*time.Millisecond, CrashLoop) // the third
+		at(5*time.Second, Running)
+		at(1400*time.Millisecond+settled+time.Second+10*time.Millisecond, Waiting) // a failure that is the first again
+		u.stop(t.Context())
+	})
+}
+
+func TestARestartIsAFailureWithItsReason(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var times []time.Duration
+		u := newUnit(&times, func(int) time.Duration { return time.Hour })
+		u.start()
+		time.Sleep(time.Second)
+		deaf := errors.New("its queue has no consumer")
+		u.restart(deaf)
+		synctest.Wait()
+		if state, restarts, failure := u.status(); state != Waiting || restarts != 1 || !errors.Is(failure, deaf) {
+			t.Errorf("%s after %d restarts, %v", state, restarts, failure)
+		}
+		u.restart(errors.New("while it waits")) // does nothing
+		time.Sleep(backoffMin)
+		synctest.Wait()
+		if state, restarts, _ := u.status(); state != Running || restarts != 1 {
+			t.Errorf("after the back-off: %s after %d restarts", state, restarts)
 		}
 		u.stop(t.Context())
 	})
