@@ -43,7 +43,7 @@ func (e *Error) Line() int { line, _ := e.place(); return line }
 func (e *Error) Column() int { _, col := e.place(); return col }
 
 func (e *Error) place() (line, col int) {
-	if e.src == "" && e.Position == 0 {
+	if e.start < 0 && e.Position == 0 {
 		return 0, 0
 	}
 	at := e.Position
@@ -75,10 +75,17 @@ func failToken(code, token string, v Value) *Error {
 	return &Error{Code: code, Token: token, named: true, value: v, start: -1}
 }
 
-// at gives the error the place of n, unless it has one already.
+// at gives the error the place of n, unless it has one already. Paths have no position for the reference: line and column
+// tell it.
 func (e *Error) at(n *ast) *Error {
-	if e.Position == 0 {
-		e.Position, e.start = n.pos, n.start
+	if e.Position != 0 {
+		return e
+	}
+	if e.start < 0 {
+		e.start = n.start
+	}
+	if n.kind != aPath {
+		e.Position = n.pos
 	}
 	return e
 }

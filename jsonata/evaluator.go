@@ -103,6 +103,14 @@ func (ev *evaluator) work(n int) *Error {
 	return nil
 }
 
+// read counts the work of going over a text once.
+func (ev *evaluator) read(v Value) *Error {
+	if v.k != kString || v.n < 1<<10 {
+		return nil
+	}
+	return ev.work(int(v.n >> 8))
+}
+
 func (ev *evaluator) check() *Error {
 	if ev.steps > ev.limits.Steps {
 		return limitError("U1002", "the evaluation takes more than %d steps", ev.limits.Steps)
@@ -212,35 +220,51 @@ func finish(v Value) Value {
 	return v
 }
 
-// truth is what $boolean gives, with undefined as false.
-func truth(v Value) bool {
-	for {
-		switch v.k {
-		case kBool:
-			return v.n == 1
-		case kNumber:
-			f := v.num()
-			return f != 0 && f == f
-		case kString:
-			return v.n > 0
-		case kObject:
-			return len(v.object().members) > 0
-		case kArray:
-			a := v.array()
-			if a.len() == 1 {
-				v = a.at(0)
-				continue
-			}
-			for i := range a.len() {
-				if truth(a.at(i)) {
-					return true
-				}
-			}
-			return false
-		default:
-			return false
-		}
+// truth is what $boolean gives, with undefined as false. Infinity is an error, wherever it is.
+func (ev *evaluator) truth(v Value) (bool, *Error) {
+	switch v.k {
+	case kBool:
+		return v.n == 1, nil
+	case kNumber:
+		ok, err := finite(v)
+		return ok && v.num() != 0, err
+	case kString:
+		return v.n > 0, nil
+	case kObject:
+		return len(v.object().members) > 0, nil
+	case kArray:
+		return ev.anyTrue(v.array(), 1)
 	}
+	return false, nil
+}
+
+// anyTrue looks at all items, since one of them may be an error.
+func (ev *evaluator) anyTrue(a *array, depth int) (bool, *Error) {
+	if a.n > 1 {
+		return true, nil
+	}
+	if depth > maxValueDepth {
+		return false, tooDeep()
+	}
+	found := false
+	for i := range a.len() {
+		if err := ev.tick(); err != nil {
+			return false, err
+		}
+		item := a.at(i)
+		var yes bool
+		var err *Error
+		if item.k == kArray {
+			yes, err = ev.anyTrue(item.array(), depth+1)
+		} else {
+			yes, err = ev.truth(item)
+		}
+		if err != nil {
+			return false, err
+		}
+		found = found || yes
+	}
+	return found, nil
 }
 
 // finite checks that a number taking part in arithmetic is one.
@@ -267,7 +291,7 @@ func (ev *evaluator) equal(a, b Value, depth int) (bool, *Error) {
 	case kNumber:
 		return a.num() == b.num(), nil
 	case kString:
-		return a.str() == b.str(), nil
+		return a.str() == b.str(), ev.read(a)
 	case kBool:
 		return a.n == b.n, nil
 	case kFunc:

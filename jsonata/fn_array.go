@@ -102,6 +102,9 @@ func fnDistinct(c *call, args []Value) (Value, *Error) {
 		v := a.at(i)
 		switch v.k {
 		case kString:
+			if err := c.ev.read(v); err != nil {
+				return Value{}, err
+			}
 			if texts[v.str()] {
 				continue
 			}
@@ -189,7 +192,7 @@ func fnSort(c *call, args []Value) (Value, *Error) {
 			v, err := c.ev.call(args[1].fn(), []Value{a, b}, null, c.env)
 			return truthy(v), err
 		}
-	} else if after, err = naturalOrder(items); err != nil {
+	} else if after, err = c.naturalOrder(items); err != nil {
 		return Value{}, err
 	}
 	if items, err = mergeSort(c.ev, items, after); err != nil {
@@ -203,11 +206,13 @@ func truthy(v Value) bool {
 	switch v.k {
 	case kArray, kObject, kFunc:
 		return true
+	case kNumber:
+		return v.num() != 0 && v.num() == v.num()
 	}
-	return truth(v)
+	return v.n > 0 // booleans and strings
 }
 
-func naturalOrder(items []Value) (func(a, b Value) (bool, *Error), *Error) {
+func (c *call) naturalOrder(items []Value) (func(a, b Value) (bool, *Error), *Error) {
 	k := items[0].k
 	for i := range items {
 		ok := k == kString
@@ -224,5 +229,5 @@ func naturalOrder(items []Value) (func(a, b Value) (bool, *Error), *Error) {
 	if k == kNumber {
 		return func(a, b Value) (bool, *Error) { return a.num() > b.num(), nil }, nil
 	}
-	return func(a, b Value) (bool, *Error) { return compareStrings(a.str(), b.str()) > 0, nil }, nil
+	return func(a, b Value) (bool, *Error) { return compareStrings(a.str(), b.str()) > 0, c.ev.read(a) }, nil
 }

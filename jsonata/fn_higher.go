@@ -61,7 +61,11 @@ func fnFilter(c *call, args []Value) (Value, *Error) {
 		if err != nil {
 			return v, err
 		}
-		if truth(v) {
+		keep, err := c.ev.truth(v)
+		if err != nil {
+			return v, err
+		}
+		if keep {
 			out = append(out, a.at(i))
 		}
 	}
@@ -81,7 +85,9 @@ func fnSingle(c *call, args []Value) (Value, *Error) {
 			if err != nil {
 				return v, err
 			}
-			hit = truth(v)
+			if hit, err = c.ev.truth(v); err != nil {
+				return v, err
+			}
 		}
 		if !hit {
 			continue
@@ -129,7 +135,11 @@ func fnSift(c *call, args []Value) (Value, *Error) {
 		if err != nil {
 			return v, err
 		}
-		if truth(v) {
+		keep, err := c.ev.truth(v)
+		if err != nil {
+			return v, err
+		}
+		if keep {
 			if err := c.ev.charge(memberBytes); err != nil {
 				return v, err
 			}

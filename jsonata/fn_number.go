@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/openintegrationhub/leat/jsonata/internal/picture"
 )
@@ -102,6 +103,8 @@ func fnAverage(c *call, args []Value) (Value, *Error) {
 var (
 	decimalNumber = regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?([Ee][-+]?[0-9]+)?$`)
 	radixNumber   = regexp.MustCompile(`^(0[xX][0-9A-Fa-f]+|0[oO][0-7]+|0[bB][01]+)$`)
+	// almostRadix is what the reference takes for one before JavaScript has a closer look, and finds it to be NaN.
+	almostRadix = regexp.MustCompile(`^0[xX][0-9A-Fa-f]+|0[oO][0-7]+|0[bB][01]+$`)
 )
 
 func fnNumber(_ *call, args []Value) (Value, *Error) {
@@ -117,12 +120,18 @@ func fnNumber(_ *call, args []Value) (Value, *Error) {
 				return number(f), nil
 			}
 		}
-		if radixNumber.MatchString(s) {
+		if almostRadix.MatchString(s) {
+			if s = strings.TrimFunc(s, isJSSpace); !radixNumber.MatchString(s) {
+				return number(math.NaN()), nil
+			}
 			return number(parseRadix(s)), nil
 		}
 	}
 	return Value{}, fail("D3030", args[0])
 }
+
+// isJSSpace tells the characters that JavaScript's Number skips around a number.
+func isJSSpace(r rune) bool { return unicode.IsSpace(r) && r != 0x85 || r == 0xFEFF }
 
 // parseRadix reads 0x, 0o and 0b numbers of any length.
 func parseRadix(s string) float64 {
@@ -229,18 +238,20 @@ func fnPower(_ *call, args []Value) (Value, *Error) {
 
 func fnRandom(*call, []Value) (Value, *Error) { return number(rand.Float64()), nil }
 
-func fnBoolean(_ *call, args []Value) (Value, *Error) {
+func fnBoolean(c *call, args []Value) (Value, *Error) {
 	if args[0].k == kUndefined {
 		return Value{}, nil
 	}
-	return boolean(truth(args[0])), nil
+	yes, err := c.ev.truth(args[0])
+	return boolean(yes), err
 }
 
-func fnNot(_ *call, args []Value) (Value, *Error) {
+func fnNot(c *call, args []Value) (Value, *Error) {
 	if args[0].k == kUndefined {
 		return Value{}, nil
 	}
-	return boolean(!truth(args[0])), nil
+	yes, err := c.ev.truth(args[0])
+	return boolean(!yes), err
 }
 
 func fnExists(_ *call, args []Value) (Value, *Error) { return boolean(args[0].k != kUndefined), nil }

@@ -232,9 +232,9 @@ func fnError(_ *call, args []Value) (Value, *Error) {
 	return Value{}, messageError("D3137", args[0], "$error() function evaluated")
 }
 
-func fnAssert(_ *call, args []Value) (Value, *Error) {
-	if truth(args[0]) {
-		return Value{}, nil
+func fnAssert(c *call, args []Value) (Value, *Error) {
+	if yes, err := c.ev.truth(args[0]); yes || err != nil {
+		return Value{}, err
 	}
 	return Value{}, messageError("D3141", args[1], "$assert() statement failed")
 }

@@ -123,8 +123,12 @@ func (n *condition) eval(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 	if err != nil {
 		return v, err
 	}
+	yes, err := ev.truth(v)
+	if err != nil {
+		return v, err
+	}
 	branch := n.then
-	if !truth(v) {
+	if !yes {
 		branch = n.otherwise
 	}
 	if branch == nil {
@@ -139,7 +143,11 @@ type elvis struct{ left, right node }
 
 func (n *elvis) eval(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 	v, err := n.left.eval(ev, in, fr)
-	if err == nil && !truth(v) {
+	if err != nil {
+		return v, err
+	}
+	yes, err := ev.truth(v)
+	if err == nil && !yes {
 		v, err = n.right.eval(ev, in, fr)
 	}
 	return finish(v), err

@@ -11,6 +11,8 @@ type function struct {
 
 	regex *regex.Regex // of a regular expression
 
+	passed bool // as an argument: its errors keep the place they have
+
 	lambda *lambda
 	env    *frame
 	in     Value
@@ -61,17 +63,26 @@ type callNode struct {
 func (c *compiler) call(n *ast, context node, raw bool) node {
 	cn := &callNode{proc: c.callee(n.lhs), context: context, level: c.level, tail: n.tail, raw: raw, at: n, procAt: n.lhs}
 	cn.args = c.subs(n.list)
-	if n.lhs.kind != aLambda {
-		cn.name = n.lhs.text
-	}
+	cn.name = n.lhs.value()
 	if n.lhs.kind == aPath && n.lhs.list[0].kind == aName {
-		cn.name, cn.path = n.lhs.list[0].text, n.lhs.list[0].text
+		cn.path = cn.name
 	}
 	if v, ok := cn.proc.(*variable); ok && v.known == nil && len(v.places) == 0 && v.global.k == kFunc {
 		cn.static = v.global.fn()
 	}
 	c.checkCall(cn, n)
 	return cn
+}
+
+// value is what the reference calls the node, which it takes for the name of a function: "" if nothing.
+func (n *ast) value() string {
+	switch n.kind {
+	case aParent, aBlock, aLambda, aCondition, aDefault, aCoalesce, aTransform:
+		return ""
+	case aPath:
+		return n.list[0].value()
+	}
+	return n.describe()
 }
 
 // callee compiles what is called; checkCall reports a variable that nothing binds in its own words.
@@ -127,12 +138,15 @@ func (n *callNode) run(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 		if err != nil {
 			return v, err
 		}
+		if v.k == kFunc {
+			v = v.fn().pass()
+		}
 		ev.stack = append(ev.stack, v)
 	}
 	args := ev.stack[base:len(ev.stack):len(ev.stack)]
 	if f == nil {
 		if proc.k != kFunc {
-			return proc, n.placed(fail("T1006", proc))
+			return proc, n.placed(fail("T1006", proc), false)
 		}
 		f = proc.fn()
 	}
@@ -144,14 +158,24 @@ func (n *callNode) run(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 	v, err := ev.call(f, args, in, fr)
 	ev.depth -= n.level
 	if err != nil {
-		return v, n.placed(err)
+		return v, n.placed(err, f.passed)
 	}
 	return v, nil
 }
 
+// pass makes f an argument. A function that is one is a new function, also for the reference.
+func (f *function) pass() Value {
+	if f.passed {
+		return funcValue(f)
+	}
+	g := *f
+	g.passed = true
+	return funcValue(&g)
+}
+
 // placed gives an error of the call the call's name, unless it has one, and its position in any case, as the reference
-// does.
-func (n *callNode) placed(err *Error) *Error {
+// does, unless the function was passed as an argument.
+func (n *callNode) placed(err *Error, passed bool) *Error {
 	at := n.at
 	if n.tail {
 		at = n.procAt
@@ -161,7 +185,9 @@ func (n *callNode) placed(err *Error) *Error {
 		err.placed = false
 		return err
 	}
-	err.Position = at.pos
+	if !passed {
+		err.Position = at.pos
+	}
 	return err
 }
 
@@ -188,6 +214,11 @@ func (ev *evaluator) call(f *function, args []Value, context Value, env *frame) 
 		defer func() { ev.stack = ev.stack[:base] }()
 		var err *Error
 		if args, err = f.sig.validate(ev, args, context); err != nil {
+			return Value{}, err
+		}
+	}
+	for i := range args {
+		if err := ev.read(args[i]); err != nil {
 			return Value{}, err
 		}
 	}
@@ -274,8 +305,9 @@ func (ev *evaluator) callLambda(f *function, args []Value, context Value, env *f
 			}
 		}
 		if err != nil {
-			if by != nil {
-				by.placed(err)
+			// What goes wrong among the arguments of the next tail call isn't this one's.
+			if by != nil && !err.placed {
+				by.placed(err, false)
 				err.placed = true
 			}
 			return v, err
@@ -316,9 +348,9 @@ type partialNode struct {
 }
 
 func (c *compiler) partial(n *ast) node {
-	p := &partialNode{proc: c.sub(n.lhs), at: n, name: n.lhs.text}
+	p := &partialNode{proc: c.sub(n.lhs), at: n, name: n.lhs.value()}
 	if n.lhs.kind == aPath && n.lhs.list[0].kind == aName {
-		p.path, p.name = n.lhs.list[0].text, n.lhs.list[0].text
+		p.path = p.name
 	}
 	for _, arg := range n.list {
 		if arg.kind == aPlaceholder {
@@ -419,7 +451,14 @@ func (n *applyNode) eval(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 	v, err := ev.call(y.fn(), []Value{x}, null, fr)
 	ev.depth -= n.level
 	if err != nil {
-		return v, err.at(n.at).token(y.fn().name)
+		// The reference has no token and position of its own here: only line and column tell.
+		if err.placed = false; err.start < 0 && err.Position == 0 {
+			err.start = n.at.start
+		}
+		if err.shown == "" {
+			err.shown = y.fn().name
+		}
+		return v, err
 	}
 	if n.raw {
 		return v, nil

@@ -52,14 +52,17 @@ func (n *arrayNode) eval(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 }
 
 // grow checks that the items of a fit behind n others, before they are written out.
-func (ev *evaluator) grow(n int, a *array) *Error {
-	if err := ev.fits(n + a.len()); err != nil {
+func (ev *evaluator) grow(n int, a *array) *Error { return ev.growBy(n, a.len()) }
+
+// growBy checks that more items fit behind n others.
+func (ev *evaluator) growBy(n, more int) *Error {
+	if err := ev.fits(n + more); err != nil {
 		return err
 	}
-	if err := ev.roomFor((n + a.len()) * valueBytes); err != nil {
+	if err := ev.roomFor((n + more) * valueBytes); err != nil {
 		return err
 	}
-	return ev.work(a.len() / 16)
+	return ev.work(more / 16)
 }
 
 // pair is one key expression of an object or grouping with its value expression.
@@ -191,6 +194,9 @@ func (n *group) gather(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 			}
 			if key.k != kString {
 				return key, fail("T1003", key).at(n.at)
+			}
+			if err := ev.read(key); err != nil {
+				return key, err
 			}
 			at, ok := index[key.str()]
 			if !ok {

@@ -46,9 +46,14 @@ func (f *filter) apply(ev *evaluator, v Value, fr *frame) (Value, *Error) {
 		if err != nil {
 			return res, err
 		}
-		n, err := hits(res, i, count)
+		n, err := ev.hits(res, i, count)
 		if err != nil {
 			return res, err
+		}
+		if n > 1 {
+			if err := ev.growBy(len(buf), n); err != nil {
+				return res, err
+			}
 		}
 		for range n {
 			buf = append(buf, item)
@@ -71,8 +76,11 @@ func (f *filter) tuples(ev *evaluator, list []*tuple, fr *frame) (Value, *Error)
 				return res, err
 			}
 		}
-		n, err := hits(res, i, len(list))
+		n, err := ev.hits(res, i, len(list))
 		if err != nil {
+			return res, err
+		}
+		if err := ev.growBy(len(out), n); err != nil {
 			return res, err
 		}
 		for range n {
@@ -86,7 +94,7 @@ func (f *filter) tuples(ev *evaluator, list []*tuple, fr *frame) (Value, *Error)
 }
 
 // hits tells how often a predicate with the result res selects the item number i of count.
-func hits(res Value, i, count int) (int, *Error) {
+func (ev *evaluator) hits(res Value, i, count int) (int, *Error) {
 	switch res.k {
 	case kNumber:
 		ok, err := finite(res)
@@ -96,6 +104,9 @@ func hits(res Value, i, count int) (int, *Error) {
 		return hit(res.num(), i, count), nil
 	case kArray:
 		a := res.array()
+		if err := ev.work(a.len()); err != nil {
+			return 0, err
+		}
 		n, numbers := 0, a.len() > 0
 		for j := range a.len() {
 			ok, err := finite(a.at(j))
@@ -112,10 +123,10 @@ func hits(res Value, i, count int) (int, *Error) {
 			return n, nil
 		}
 	}
-	if truth(res) {
-		return 1, nil
+	if yes, err := ev.truth(res); !yes || err != nil {
+		return 0, err
 	}
-	return 0, nil
+	return 1, nil
 }
 
 func hit(f float64, i, count int) int {

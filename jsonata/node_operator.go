@@ -145,7 +145,7 @@ func (n *comparison) eval(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 	if x.k == kNumber {
 		return boolean(compareNumbers(n.op, x.num(), y.num())), nil
 	}
-	return boolean(compareNumbers(n.op, float64(compareStrings(x.str(), y.str())), 0)), nil
+	return boolean(compareNumbers(n.op, float64(compareStrings(x.str(), y.str())), 0)), ev.read(x)
 }
 
 func compareNumbers(op string, a, b float64) bool {
@@ -167,13 +167,19 @@ type and struct {
 
 func (n *and) eval(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 	v, err := n.left.eval(ev, in, fr)
-	if err != nil || !truth(v) {
-		return vFalse, err
+	if err != nil {
+		return v, err
 	}
-	if v, err = n.right.eval(ev, in, fr); err != nil {
+	yes, err := ev.truth(v)
+	if err == nil && yes {
+		if v, err = n.right.eval(ev, in, fr); err == nil {
+			yes, err = ev.truth(v)
+		}
+	}
+	if err != nil {
 		return v, err.under(n.at)
 	}
-	return boolean(truth(v)), nil
+	return boolean(yes), nil
 }
 
 type or struct {
@@ -183,13 +189,19 @@ type or struct {
 
 func (n *or) eval(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 	v, err := n.left.eval(ev, in, fr)
-	if err != nil || truth(v) {
-		return vTrue, err
+	if err != nil {
+		return v, err
 	}
-	if v, err = n.right.eval(ev, in, fr); err != nil {
+	yes, err := ev.truth(v)
+	if err == nil && !yes {
+		if v, err = n.right.eval(ev, in, fr); err == nil {
+			yes, err = ev.truth(v)
+		}
+	}
+	if err != nil {
 		return v, err.under(n.at)
 	}
-	return boolean(truth(v)), nil
+	return boolean(yes), nil
 }
 
 // inclusion is left in right. Only primitive values are found, as with ===.
@@ -215,6 +227,9 @@ func (n *inclusion) eval(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 		return y, err
 	}
 	for i := range a.len() {
+		if err := ev.read(a.at(i)); err != nil {
+			return y, err
+		}
 		if identical(x, a.at(i)) {
 			return vTrue, nil
 		}

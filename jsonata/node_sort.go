@@ -145,6 +145,9 @@ func (s *sorting) after(ev *evaluator, a, b *sortItem) (bool, *Error) {
 			less = x.num() < y.num()
 			greater = !less && x.num() != y.num() // also what isn't a number
 		} else {
+			if err := ev.read(x); err != nil {
+				return false, err
+			}
 			c := compareStrings(x.str(), y.str())
 			greater, less = c > 0, c < 0
 		}

@@ -1,5 +1,7 @@
 package jsonata
 
+import "strconv"
+
 // transform is |pattern|update,delete|: a function that gives a changed copy of its argument.
 type transform struct {
 	pattern, update, remove node
@@ -44,10 +46,11 @@ func (n *transform) apply(c *call, arg Value, fr *frame) (Value, *Error) {
 		}
 	}
 	// Whatever $clone is here: only objects of our own copy are changed, never those of the input.
-	copied := new(clones)
-	if result, err = c.ev.clone(result, copied, 0); err != nil {
+	copied := &copied{owner: new(clones)}
+	if result, err = c.ev.clone(result, copied.owner, 0); err != nil {
 		return result, err
 	}
+	copied.root = result
 	if err := c.ev.enter(); err != nil {
 		return result, err
 	}
@@ -69,7 +72,7 @@ func (n *transform) apply(c *call, arg Value, fr *frame) (Value, *Error) {
 }
 
 // change updates one match in place: it belongs to the copy, which nobody else has seen.
-func (n *transform) change(ev *evaluator, match Value, fr *frame, copied *clones) *Error {
+func (n *transform) change(ev *evaluator, match Value, fr *frame, copied *copied) *Error {
 	if err := ev.tick(); err != nil {
 		return err
 	}
@@ -77,14 +80,17 @@ func (n *transform) change(ev *evaluator, match Value, fr *frame, copied *clones
 	if err != nil {
 		return err
 	}
-	mine := match.k == kObject && match.object().owner == copied
+	mine, err := copied.has(ev, match)
+	if err != nil {
+		return err
+	}
 	if update.k != kUndefined {
 		if update.k != kObject {
 			return fail("T2011", update).at(n.updateAt)
 		}
 		if mine {
-			for _, m := range update.object().members {
-				match.object().set(m.key, m.val)
+			if err := ev.assign(match, update.object()); err != nil {
+				return err
 			}
 		}
 	}
@@ -104,10 +110,114 @@ func (n *transform) change(ev *evaluator, match Value, fr *frame, copied *clones
 			return fail("T2012", del).at(n.removeAt)
 		}
 	}
-	if mine {
-		for i := range list.len() {
-			match.object().remove(list.at(i).str())
+	if !mine {
+		return nil
+	}
+	keys := make(map[string]bool, list.len())
+	for i := range list.len() {
+		keys[list.at(i).str()] = true
+	}
+	ev.unassign(match, keys)
+	return ev.work(list.len())
+}
+
+// copied is what a transform may change: its own copy of the argument.
+type copied struct {
+	root   Value
+	owner  *clones
+	arrays map[*array]bool // those of the copy, once somebody wanted to know
+}
+
+func (c *copied) has(ev *evaluator, v Value) (bool, *Error) {
+	switch v.k {
+	case kObject:
+		return v.object().owner == c.owner, nil
+	case kArray:
+		if c.arrays == nil {
+			c.arrays = map[*array]bool{}
+			if err := c.collect(ev, c.root, 0); err != nil {
+				return false, err
+			}
+		}
+		return c.arrays[v.array()], nil
+	}
+	return false, nil
+}
+
+func (c *copied) collect(ev *evaluator, v Value, depth int) *Error {
+	if depth > maxValueDepth {
+		return tooDeep()
+	}
+	if err := ev.tick(); err != nil {
+		return err
+	}
+	switch v.k {
+	case kArray:
+		a := v.array()
+		c.arrays[a] = true
+		for i := range a.len() {
+			if err := c.collect(ev, a.at(i), depth+1); err != nil {
+				return err
+			}
+		}
+	case kObject:
+		for _, m := range v.object().members {
+			if err := c.collect(ev, m.val, depth+1); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// assign puts members into an object, or those that are numbers of items into an array.
+func (ev *evaluator) assign(to Value, from *object) *Error {
+	if to.k == kObject {
+		for _, m := range from.members {
+			to.object().set(m.key, m.val)
+		}
+		return ev.work(len(from.members))
+	}
+	a := to.array()
+	for _, m := range from.members {
+		i, ok := itemNumber(m.key)
+		if !ok {
+			continue // a property of the array, which nothing shows
+		}
+		if i >= len(a.items) {
+			more := i + 1 - len(a.items)
+			if err := ev.growBy(len(a.items), more); err != nil {
+				return err
+			}
+			if err := ev.charge(more * valueBytes); err != nil {
+				return err
+			}
+			a.items = append(a.items, make([]Value, more)...)
+		}
+		a.items[i] = m.val
+	}
+	return nil
+}
+
+// unassign deletes members of an object, or leaves holes where the items of an array were.
+func (ev *evaluator) unassign(to Value, keys map[string]bool) {
+	if to.k == kObject {
+		to.object().remove(keys)
+		return
+	}
+	a := to.array()
+	for key := range keys {
+		if i, ok := itemNumber(key); ok && i < len(a.items) {
+			a.items[i] = Value{}
+		}
+	}
+}
+
+// itemNumber tells whether a key is the number of an item of an array, as JavaScript has it: 0, 1, 2 ...
+func itemNumber(key string) (int, bool) {
+	if key == "" || len(key) > 10 || key[0] == '0' && len(key) > 1 || key[0] < '0' || key[0] > '9' {
+		return 0, false
+	}
+	i, err := strconv.ParseUint(key, 10, 32)
+	return int(i), err == nil && i < 1<<32-1
 }

@@ -183,7 +183,10 @@ func (n *path) filterTuples(ev *evaluator, f *filter, tuples []*tuple, fr *frame
 				return nil, err
 			}
 		}
-		count, err := hits(res, i, len(tuples))
+		count, err := ev.hits(res, i, len(tuples))
+		if err == nil {
+			err = ev.growBy(len(out), count)
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -227,7 +227,10 @@ func (p *parser) arrayLiteral(t token) (*ast, *Error) {
 
 func (p *parser) objectLiteral(t token) (*ast, *Error) {
 	n := t.node(aObject)
-	for !p.is("}") {
+	if p.is("}") {
+		return n, asError(p.advance(true))
+	}
+	for {
 		key, err := p.expression(0)
 		if err != nil {
 			return nil, err

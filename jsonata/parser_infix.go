@@ -116,7 +116,7 @@ func (p *parser) orderBy(n *ast) (*ast, *Error) {
 // call reads the arguments of a call or partial application, or the parameters and body of a lambda.
 func (p *parser) call(n, left *ast) (*ast, *Error) {
 	n.kind = aCall
-	for !p.is(")") {
+	for more := !p.is(")"); more; {
 		if p.is("?") {
 			n.kind = aPartial
 			n.list = append(n.list, p.tok.node(aPlaceholder))
@@ -130,11 +130,10 @@ func (p *parser) call(n, left *ast) (*ast, *Error) {
 			}
 			n.list = append(n.list, arg)
 		}
-		if !p.is(",") {
-			break
-		}
-		if err := p.advance(false); err != nil {
-			return nil, err
+		if more = p.is(","); more {
+			if err := p.advance(false); err != nil {
+				return nil, err
+			}
 		}
 	}
 	if err := p.expect(")", true); err != nil {
@@ -190,7 +189,7 @@ func (p *parser) signature(n *ast) *Error {
 	}
 	s, err := parseSignature(sig)
 	if err != nil {
-		err.Position, err.start = at.pos, at.start
+		err.Position, err.start = at.pos+err.Position, at.start+err.Position
 		return err
 	}
 	n.sig = s

@@ -291,7 +291,7 @@ func (r *resolver) filter(n *ast) (*ast, *Error) {
 	if inPath {
 		step = left.lastStep()
 	}
-	if step.group != nil || left.group != nil {
+	if step.group != nil {
 		return nil, &Error{Code: "S0209", Position: n.pos, start: n.start}
 	}
 	pred, err := r.node(n.rhs)
@@ -416,6 +416,8 @@ func markTail(n *ast) *ast {
 		if n.third != nil {
 			n.third = markTail(n.third)
 		}
+	case aDefault, aCoalesce:
+		n.rhs = markTail(n.rhs)
 	case aBlock:
 		if len(n.list) > 0 {
 			last := len(n.list) - 1

@@ -62,7 +62,7 @@ type signature struct {
 	simple bool // no parameter takes more than one argument
 }
 
-// parseSignature reads a signature such as <s-nn?:s>.
+// parseSignature reads a signature such as <s-nn?:s>. An error's position is its offset.
 func parseSignature(text string) (*signature, *Error) {
 	s := &signature{text: text}
 	for i := 1; i < len(text) && text[i] != ':'; i++ {
@@ -90,7 +90,7 @@ func parseSignature(text string) (*signature, *Error) {
 			end := closing(text, i, '(', ')')
 			choice := text[i+1 : end]
 			if strings.IndexByte(choice, '<') >= 0 {
-				return nil, fail("S0402", textValue(choice))
+				return nil, &Error{Code: "S0402", value: textValue(choice), Position: i, start: -1}
 			}
 			p := param{mask: tMissing}
 			for j := range len(choice) {
@@ -100,7 +100,7 @@ func parseSignature(text string) (*signature, *Error) {
 			i = end
 		case '<':
 			if last == nil || !last.array && last.mask != tFunc {
-				return nil, fail("S0401", textValue(last.letter()))
+				return nil, &Error{Code: "S0401", value: textValue(last.letter()), Position: i, start: -1}
 			}
 			end := closing(text, i, '<', '>')
 			last.sub = text[i+1 : end]
@@ -166,18 +166,8 @@ func (s *signature) match(types []typeMask, counts []int) bool {
 	if len(counts) == len(s.params) {
 		return len(types) == 0
 	}
-	p := s.params[len(counts)]
-	low, high := 1, 1
-	if p.optional {
-		low = 0
-	}
-	if p.many {
-		high = len(types)
-	}
-	fits := 0
-	for fits < min(high, len(types)) && types[fits]&p.mask != 0 {
-		fits++
-	}
+	p := &s.params[len(counts)]
+	low, fits := p.takes(types)
 	for i := low; i <= fits; i++ {
 		n := i
 		if !p.lazy {
@@ -190,33 +180,99 @@ func (s *signature) match(types []typeMask, counts []int) bool {
 	return false
 }
 
+// few is how many parameters and arguments match may try in all ways there are.
+const few = 8
+
+// matchMany decides the same as match for any number of parameters and arguments: it works out first, from the last
+// parameter on, from which argument on the parameters fit.
+func (s *signature) matchMany(ev *evaluator, types []typeMask) ([]int, *Error) {
+	total := len(types) + 1
+	if err := ev.charge((len(s.params) + 1) * total); err != nil {
+		return nil, err
+	}
+	fit := make([][]bool, len(s.params)+1)
+	fit[len(s.params)] = make([]bool, total)
+	fit[len(s.params)][len(types)] = true
+	for i := len(s.params) - 1; i >= 0; i-- {
+		fit[i] = make([]bool, total)
+		for at := range total {
+			low, high := s.params[i].takes(types[at:])
+			if err := ev.work(1 + high/8); err != nil {
+				return nil, err
+			}
+			for n := low; n <= high && !fit[i][at]; n++ {
+				fit[i][at] = fit[i+1][at+n]
+			}
+		}
+	}
+	if !fit[0][0] {
+		return nil, nil
+	}
+	counts, at := make([]int, len(s.params)), 0
+	for i := range s.params {
+		n, last := s.params[i].takes(types[at:])
+		step := 1
+		if !s.params[i].lazy {
+			n, last, step = last, n, -1
+		}
+		for ; n != last && !fit[i+1][at+n]; n += step {
+		}
+		counts[i] = n
+		at += n
+	}
+	return counts, nil
+}
+
+// takes is how few and how many of the arguments from the first on the parameter may take; more than it can when none.
+func (p *param) takes(types []typeMask) (low, high int) {
+	low, most := 1, 1
+	if p.optional {
+		low = 0
+	}
+	if p.many {
+		most = len(types)
+	}
+	for high < min(most, len(types)) && types[high]&p.mask != 0 {
+		high++
+	}
+	return low, high
+}
+
 // longestPrefix counts the arguments that fit the parameters from the first on, for an error to name the next one.
-func (s *signature) longestPrefix(types []typeMask) int {
+func (s *signature) longestPrefix(ev *evaluator, types []typeMask) (int, *Error) {
 	good := 0
-	for n := 1; n <= len(s.params); n++ {
-		part := signature{params: s.params[:n]}
-		best := -1
-		for k := len(types); k >= 0; k-- {
-			var buf [8]int
-			if part.match(types[:k], buf[:0]) {
-				best = k
-				break
+	reach := make([]bool, len(types)+1) // after the parameters so far, which arguments may come next
+	reach[0] = true
+	for i := range s.params {
+		next, best := make([]bool, len(types)+1), -1
+		for at := range reach {
+			if !reach[at] {
+				continue
+			}
+			low, high := s.params[i].takes(types[at:])
+			if err := ev.work(1 + high/8); err != nil {
+				return 0, err
+			}
+			for n := low; n <= high; n++ {
+				next[at+n] = true
+				best = max(best, at+n)
 			}
 		}
 		if best < 0 {
-			return good
+			break
 		}
-		good = best
+		good, reach = best, next
 	}
-	return good
+	return good, nil
 }
 
 // validate checks args and returns them as the function wants them: with the context put in and single values
 // wrapped where arrays are wanted. The result may live in ev.stack.
 func (s *signature) validate(ev *evaluator, args []Value, context Value) ([]Value, *Error) {
 	if s.simple && len(args) == len(s.params) {
-		if ok := s.fitsOneToOne(args); ok {
-			return args, nil
+		ok, err := s.fitsOneToOne(ev, args)
+		if ok || err != nil {
+			return args, err
 		}
 	}
 	var tbuf [8]typeMask
@@ -224,13 +280,23 @@ func (s *signature) validate(ev *evaluator, args []Value, context Value) ([]Valu
 	for _, a := range args {
 		types = append(types, typeOf(a))
 	}
-	var cbuf [8]int
+	var cbuf [few]int
 	counts := cbuf[:0]
-	if cap(counts) < len(s.params) {
-		counts = make([]int, 0, len(s.params))
+	fits := false
+	if len(s.params) <= few && len(types) <= few {
+		fits = s.match(types, counts)
+	} else {
+		var err *Error
+		if counts, err = s.matchMany(ev, types); err != nil {
+			return nil, err
+		}
+		fits = counts != nil
 	}
-	if !s.match(types, counts) {
-		bad := s.longestPrefix(types)
+	if !fits {
+		bad, err := s.longestPrefix(ev, types)
+		if err != nil {
+			return nil, err
+		}
 		e := fail("T0410", Value{})
 		if bad < len(args) {
 			e.value = args[bad]
@@ -262,7 +328,7 @@ func (s *signature) validate(ev *evaluator, args []Value, context Value) ([]Valu
 			continue
 		}
 		for range n {
-			arg, err := p.convert(next(), types[matched])
+			arg, err := p.convert(ev, next(), types[matched])
 			if err != nil {
 				return nil, err
 			}
@@ -274,42 +340,52 @@ func (s *signature) validate(ev *evaluator, args []Value, context Value) ([]Valu
 }
 
 // fitsOneToOne is the usual case: every parameter has its argument, and none has to be changed.
-func (s *signature) fitsOneToOne(args []Value) bool {
+func (s *signature) fitsOneToOne(ev *evaluator, args []Value) (bool, *Error) {
 	for i, a := range args {
 		p := &s.params[i]
 		t := typeOf(a)
 		if t&p.mask == 0 || p.array && t != tArray && t != tMissing {
-			return false
+			return false, nil
 		}
-		if p.sub != "" && p.array && t == tArray && !p.allItems(a.array()) {
-			return false
+		if p.sub == "" || !p.array || t != tArray {
+			continue
+		}
+		if all, err := p.allItems(ev, a.array()); !all || err != nil {
+			return false, err
 		}
 	}
-	return true
+	return true, nil
 }
 
-func (p *param) allItems(a *array) bool {
+func (p *param) allItems(ev *evaluator, a *array) (bool, *Error) {
 	if a.n > 0 {
-		return p.subMask == tNumber
+		return p.subMask == tNumber, nil
+	}
+	if err := ev.work(len(a.items) / 8); err != nil {
+		return false, err
 	}
 	for i := range a.items {
 		if typeOf(a.items[i]) != p.subMask {
-			return false
+			return false, nil
 		}
 	}
-	return true
+	return true, nil
 }
 
 // convert wraps a single value into an array where the parameter is one, and checks the items' type.
-func (p *param) convert(arg Value, t typeMask) (Value, *Error) {
+func (p *param) convert(ev *evaluator, arg Value, t typeMask) (Value, *Error) {
 	if !p.array || t == tMissing {
 		return arg, nil
 	}
 	if t == tArray && arg.k == kArray {
-		if p.sub != "" && !p.allItems(arg.array()) {
-			return arg, fail("T0412", arg)
+		if p.sub == "" {
+			return arg, nil
 		}
-		return arg, nil
+		all, err := p.allItems(ev, arg.array())
+		if err == nil && !all {
+			err = fail("T0412", arg)
+		}
+		return arg, err
 	}
 	if p.sub != "" && (len(p.sub) != 1 || p.subMask != t) {
 		return arg, fail("T0412", arg)

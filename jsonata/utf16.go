@@ -144,22 +144,30 @@ func compareStrings(a, b string) int {
 
 // mendSurrogates joins halves of a pair that a concatenation brought together.
 func mendSurrogates(s string) string {
-	for i := 0; ; i += 3 {
-		at := strings.Index(s[i:], "\xED")
-		if at < 0 {
-			return s
-		}
-		i += at
-		if i+6 > len(s) {
-			return s
-		}
-		hi, n := decode(s[i:])
-		lo, m := decode(s[i+min(n, 3):])
-		if n != 3 || m != 3 {
-			continue
-		}
-		if full := utf16.DecodeRune(hi, lo); full != utf8.RuneError {
-			s = s[:i] + string(full) + s[i+6:]
-		}
+	at := strings.IndexByte(s, 0xED)
+	if at < 0 {
+		return s
 	}
+	var b []byte // what has been mended, up to done
+	done := 0
+	for at+6 <= len(s) {
+		hi, n := decode(s[at:])
+		if n == 3 && utf16.IsSurrogate(hi) {
+			if lo, m := decode(s[at+3:]); m == 3 {
+				if full := utf16.DecodeRune(hi, lo); full != utf8.RuneError {
+					b = utf8.AppendRune(append(b, s[done:at]...), full)
+					done, n = at+6, 6
+				}
+			}
+		}
+		next := strings.IndexByte(s[at+n:], 0xED)
+		if next < 0 {
+			break
+		}
+		at += n + next
+	}
+	if done == 0 {
+		return s
+	}
+	return string(append(b, s[done:]...))
 }

@@ -2,6 +2,7 @@ package jsonata
 
 import (
 	"math"
+	"slices"
 	"unsafe"
 )
 
@@ -198,12 +199,8 @@ func (o *object) reindex() {
 	}
 }
 
-// remove deletes a member, keeping the order of the others.
-func (o *object) remove(key string) {
-	i := o.find(key)
-	if i < 0 {
-		return
-	}
-	o.members = append(o.members[:i], o.members[i+1:]...)
+// remove deletes members, keeping the order of the others.
+func (o *object) remove(keys map[string]bool) {
+	o.members = slices.DeleteFunc(o.members, func(m member) bool { return keys[m.key] })
 	o.reindex()
 }

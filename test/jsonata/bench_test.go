@@ -131,7 +131,7 @@ func TestMappingAgreesWithReference(t *testing.T) {
 	if err := json.Compact(&compact, message); err != nil {
 		t.Fatal(err)
 	}
-	want := o.ask(t, []question{{e.String(), compact.Bytes()}})[0]
+	want := o.ask(t, []question{{Expr: e.String(), Input: compact.Bytes()}})[0]
 	if string(got) != string(want.Result) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -83,13 +83,16 @@ func analyseMarker(marker string, previous *component) (*component, error) {
 		c.letter, rest = marker[:size], marker[size:]
 	}
 	minWidth := -1
-	if comma := strings.LastIndexByte(rest, ','); comma >= 0 {
-		low, high, ranged := strings.Cut(rest[comma+1:], "-")
+	if comma := strings.LastIndexByte(marker, ','); comma >= 0 {
+		low, high, ranged := strings.Cut(marker[comma+1:], "-")
 		minWidth = width(low)
 		if ranged {
 			c.maxWidth = max(0, width(high))
 		}
-		rest = rest[:comma]
+		rest = ","
+		if comma > 0 { // substring(1, 0) is substring(0, 1) in JavaScript
+			rest = marker[len(c.letter):comma]
+		}
 	}
 	first := rest
 	if len(rest) > 1 && strings.IndexByte("atco", rest[len(rest)-1]) >= 0 {
@@ -230,7 +233,7 @@ func (d *date) format(c *component) (string, error) {
 		return c.integer.format(d.part("f"))
 	}
 	if !strings.Contains(integerComponents, c.letter) {
-		return "", &Error{Code: "D3132", Value: c.letter}
+		return "undefined", nil // a component that there isn't, with a presentation: so the reference
 	}
 	v := d.part(c.letter)
 	if c.letter == "Y" && c.digits >= 0 {
@@ -245,6 +248,8 @@ func (d *date) format(c *component) (string, error) {
 func (c *component) name(v float64) (string, error) {
 	var s string
 	switch {
+	case v != v && strings.Contains("MxF", c.letter) && c.names == titleNames && c.maxWidth == 0:
+		return "undefined", nil // of a date that doesn't exist: so the reference
 	case (c.letter == "M" || c.letter == "x") && v >= 1:
 		s = months[int(v)-1]
 	case c.letter == "F" && v >= 1:
@@ -306,13 +311,16 @@ const (
 	weekMillis = 7 * dayMillis
 )
 
-// part is one number of the date; days of the week count from Monday, 1.
+// part is one number of the date; days of the week count from Monday, 1. Days and weeks are counted by Date.UTC, as the
+// reference does, which takes the years 0 to 99 for 1900 to 1999.
 func (d *date) part(letter string) float64 {
 	if !d.valid {
 		return math.NaN()
 	}
 	t := d.t
 	year, month := t.Year(), int(t.Month())
+	today := utc(float64(year), float64(month-1), float64(t.Day()), 0, 0, 0, 0)
+	now := float64(t.UnixMilli())
 	switch letter {
 	case "Y":
 		return float64(year)
@@ -321,17 +329,17 @@ func (d *date) part(letter string) float64 {
 	case "D":
 		return float64(t.Day())
 	case "d":
-		return float64(t.YearDay())
+		return (today-utc(float64(year), 0, 1, 0, 0, 0, 0))/dayMillis + 1
 	case "F":
 		return float64((int(t.Weekday())+6)%7 + 1)
 	case "W":
-		return week(t, firstWeek(year-1, 1), firstWeek(year, 1), firstWeek(year+1, 1), 52)
+		return week(today, firstWeek(year-1, 1), firstWeek(year, 1), firstWeek(year+1, 1), 52)
 	case "w":
-		return week(t, firstWeek(year, month-1), firstWeek(year, month), firstWeek(year, month+1), 4)
+		return week(today, firstWeek(year, month-1), firstWeek(year, month), firstWeek(year, month+1), 4)
 	case "X":
-		return float64(year + shift(t, firstWeek(year, 1), firstWeek(year+1, 1)))
+		return float64(year + shift(now, firstWeek(year, 1), firstWeek(year+1, 1)))
 	case "x":
-		m := month + shift(t, firstWeek(year, month), firstWeek(year, month+1))
+		m := month + shift(now, firstWeek(year, month), firstWeek(year, month+1))
 		return float64((m+11)%12 + 1)
 	case "H":
 		return float64(t.Hour())
@@ -350,38 +358,35 @@ func (d *date) part(letter string) float64 {
 }
 
 // firstWeek is the Monday of the week that has the first Thursday of a year or month (ISO 8601), in milliseconds.
-func firstWeek(year, month int) int64 {
-	first := time.Date(year, time.Month(month), 1, 0, 0, 0, 0, time.UTC)
-	day := int64((int(first.Weekday())+6)%7 + 1)
-	if day > 4 {
-		return first.UnixMilli() + (8-day)*dayMillis
+func firstWeek(year, month int) float64 {
+	switch {
+	case month < 1:
+		year, month = year-1, month+12
+	case month > 12:
+		year, month = year+1, month-12
 	}
-	return first.UnixMilli() - (day-1)*dayMillis
+	first := utc(float64(year), float64(month-1), 1, 0, 0, 0, 0)
+	day := dateOf(first).part("F")
+	if day > 4 {
+		return first + (8-day)*dayMillis
+	}
+	return first - (day-1)*dayMillis
 }
 
 // week counts weeks from the start of the period, or of the one before or after where the day belongs to that.
-func week(t time.Time, before, start, after int64, most int64) float64 {
-	today := time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC).UnixMilli()
-	n := floorDiv(today-start, weekMillis) + 1
-	if n > most && today >= after {
+func week(today, before, start, after, most float64) float64 {
+	n := (today-start)/weekMillis + 1
+	switch {
+	case n > most && today >= after:
 		n = 1
+	case n < 1:
+		n = (today-before)/weekMillis + 1
 	}
-	if today < start {
-		n = floorDiv(today-before, weekMillis) + 1
-	}
-	return float64(n)
+	return math.Floor(n)
 }
 
-func floorDiv(a, b int64) int64 {
-	q := a / b
-	if a%b < 0 {
-		q--
-	}
-	return q
-}
-
-func shift(t time.Time, start, end int64) int {
-	switch now := t.UnixMilli(); {
+func shift(now, start, end float64) int {
+	switch {
 	case now < start:
 		return -1
 	case now >= end:

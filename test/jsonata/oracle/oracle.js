@@ -1,15 +1,22 @@
 // The reference implementation of JSONata as an oracle: one request a line on stdin, one answer a line on stdout.
-// Request: {"expr": string, "input": any JSON (absent: undefined)}.
+// Request: {"expr": string, "input": any JSON (absent: undefined), "mend": [faults] (see faults.js; absent: none)}.
 // Answer: {"result": any} | {"undefined": true} | {"code", "token", "position"} | {"crash": string}.
 'use strict';
 
-const jsonata = require('jsonata');
+const { faults, load } = require('./faults');
 const lines = require('readline').createInterface({ input: process.stdin, crlfDelay: Infinity });
+const builds = new Map([['', require('jsonata')]]);
 
-async function answer({ expr, input }) {
+function build(names) {
+  const key = names.join();
+  if (!builds.has(key)) builds.set(key, load(names));
+  return builds.get(key);
+}
+
+async function answer({ expr, input, mend }) {
   let result;
   try {
-    result = await jsonata(expr, { timeout: 300, stack: 2000 }).evaluate(input);
+    result = await build(mend || [])(expr, { timeout: 300, stack: 2000 }).evaluate(input);
   } catch (e) {
     if (e && e.code) {
       return { code: e.code, token: e.token === undefined ? undefined : String(e.token), position: e.position };
@@ -19,27 +26,22 @@ async function answer({ expr, input }) {
   return printable(result);
 }
 
-// Functions have no JSON; what they leave behind in the reference (internal objects) is not compared.
+// Functions have no JSON: they are left out, as JSON.stringify leaves out those of JavaScript.
 function printable(result) {
-  const seen = new Set();
-  const hasFunction = (v) => {
-    if (typeof v === 'function') return true;
-    if (v === null || typeof v !== 'object') return false;
-    if (seen.has(v)) return false;
-    seen.add(v);
-    if (v._jsonata_function || v._jsonata_lambda) return true;
-    return Object.values(v).some(hasFunction);
-  };
-  if (hasFunction(result)) return { function: true };
-  if (result === undefined) return { undefined: true };
   try {
-    return { result: JSON.parse(JSON.stringify(result)) };
+    const text = JSON.stringify(result, (_, v) => (v && (v._jsonata_function || v._jsonata_lambda) ? undefined : v));
+    return text === undefined ? { undefined: true } : { result: JSON.parse(text) };
   } catch (e) {
     return { crash: String(e) };
   }
 }
 
 (async () => {
+  if (process.argv[2] === 'faults') {
+    load(Object.keys(faults));
+    console.log(JSON.stringify(Object.keys(faults)));
+    return;
+  }
   for await (const line of lines) {
     process.stdout.write(JSON.stringify(await answer(JSON.parse(line))) + '\n');
   }
