@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -96,7 +95,7 @@ func (w *World) apply(ctx context.Context, f *flow.Flow) error {
 			return fmt.Errorf("remove broker account of step %q: %w", id, err)
 		}
 	}
-	return w.removeEmpty(conn, f, p.Remove)
+	return w.removeEmpty(ctx, conn, f, p.Remove)
 }
 
 // replace starts the steps that the plan starts, waits until they consume, and returns the replicas that have to stop then.
@@ -228,7 +227,8 @@ func (w *World) remove(ctx context.Context, key string) error {
 	defer conn.Close()
 	lost := 0
 	for _, q := range p.Remove.Queues {
-		if strings.HasSuffix(q.Name, ":messages") || strings.HasSuffix(q.Name, ":rebounds") {
+		_, input := stepOfQueue(f, q.Name)
+		if _, back := topology.ReboundDelay(f.Name, q.Name); input || back {
 			lost += w.held(f, q.Name)
 		}
 	}
@@ -245,43 +245,6 @@ func (w *World) remove(ctx context.Context, key string) error {
 	}
 	w.opts.Logger.Info("flow removed", "flow", f.Name, "discarded", lost)
 	return nil
-}
-
-// drain waits until a removed step has worked off all that waits for it or will come back to it, for as long as the flow allows.
-func (w *World) drain(ctx context.Context, f *flow.Flow, id string) {
-	ctx, cancel := context.WithTimeout(ctx, f.DrainTimeout)
-	defer cancel()
-	for w.held(f, topology.StepQueue(f.Name, id))+w.held(f, topology.ReboundQueue(f.Name, id)) > 0 {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
-}
-
-// held returns how many messages a queue has, those included that a step has in work; 0 if there's no such queue.
-func (w *World) held(f *flow.Flow, queue string) int {
-	for _, q := range w.broker.Queues(f.Namespace) {
-		if q.Name == queue {
-			return q.Ready + q.Unacked
-		}
-	}
-	return 0
-}
-
-// removeEmpty removes from the broker what the flow no longer has. A queue that still holds messages stays, with its messages: it goes when
-// the flow is next applied and they are gone, so that nothing is lost by a change.
-func (w *World) removeEmpty(conn *amqp.Conn, f *flow.Flow, remove topology.Topology) error {
-	var empty []topology.Queue
-	for _, q := range remove.Queues {
-		if n := w.held(f, q.Name); n > 0 {
-			w.opts.Logger.Warn("messages are left in the queue of a removed step", "flow", f.Name, "queue", q.Name, "messages", n)
-			continue
-		}
-		empty = append(empty, q)
-	}
-	return conn.Remove(topology.Topology{Bindings: remove.Bindings, Queues: empty, Exchanges: remove.Exchanges})
 }
 
 func (w *World) connect(ctx context.Context, vhost string) (*amqp.Conn, error) {
