@@ -15,7 +15,9 @@ import (
 func (w *world) reasons(flow string) (all []string) {
 	w.t.Helper()
 	_, text := w.get("/api/errors?flow=" + flow)
-	var list struct{ Errors []struct{ Step, State, Reason string } }
+	var list struct {
+		Errors []struct{ Step, State, Reason string }
+	}
 	if err := json.Unmarshal([]byte(text), &list); err != nil {
 		w.t.Fatalf("%v: %s", err, text)
 	}

@@ -29,6 +29,7 @@ import (
 	"github.com/openintegrationhub/leat/internal/runner"
 	"github.com/openintegrationhub/leat/internal/scheduler"
 	"github.com/openintegrationhub/leat/internal/store"
+	"github.com/openintegrationhub/leat/internal/watchdog"
 )
 
 // Builtin is a component that is part of this program.
@@ -50,6 +51,9 @@ type Options struct {
 	// DeliveryLimit is how often a message may come back because its step died, before it counts as the cause; default 20.
 	DeliveryLimit int
 
+	// Watch says how patient the watchdog is.
+	Watch watchdog.Options
+
 	Logger *slog.Logger // required
 	Now    func() time.Time
 }
@@ -63,6 +67,7 @@ type World struct {
 	registry *prometheus.Registry
 	stats    stats
 	arrivals *arrivals
+	guard    guard
 
 	lock      lock
 	keys      keyring
@@ -83,6 +88,8 @@ type World struct {
 
 	mu    sync.Mutex // guards what follows, and what is in it
 	flows map[string]*running
+	// troubles are what the watchdog found last, by namespace/flow/step.
+	troubles map[string]string
 }
 
 // running is a flow as it runs.
@@ -117,6 +124,7 @@ func New(o Options) (*World, error) {
 		stats:    stats{steps: map[string]*runner.Stats{}},
 		flows:    map[string]*running{},
 	}
+	w.guard = newGuard(o.Watch, w.registry)
 	w.arrivals = &arrivals{consumers: w.consumersOf, told: map[queueName]map[string]bool{}}
 	return w, nil
 }
@@ -229,6 +237,7 @@ func (w *World) Run(ctx context.Context) error {
 	group.Go(func() error { return w.scheduler.Run(ctx) })
 	group.Go(func() error { return w.replies.Run(ctx) })
 	group.Go(func() error { w.summarise(ctx); return nil })
+	group.Go(func() error { w.watch(ctx); return nil })
 	collect, stopCollect := context.WithCancel(context.WithoutCancel(ctx)) // until the steps have stopped
 	collected := make(chan struct{})
 	go func() {

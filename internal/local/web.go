@@ -61,6 +61,12 @@ func (w *World) ready(rw http.ResponseWriter, r *http.Request) {
 			}
 		}
 	}
+	w.mu.Lock()
+	for key, reason := range w.troubles {
+		_, step, _ := strings.Cut(key, "/")
+		waiting[step] = "it " + reason
+	}
+	w.mu.Unlock()
 	if len(waiting) > 0 {
 		answer(rw, http.StatusServiceUnavailable, map[string]any{"error": "not ready", "waiting": waiting})
 		return

@@ -43,15 +43,17 @@ type recorder struct {
 }
 
 // startWorld runs a World over a data folder.
-func startWorld(t *testing.T, folder string) *world {
+func startWorld(t *testing.T, folder string, changes ...func(*local.Options)) *world {
 	t.Helper()
 	w := &world{t: t, log: new(buffer), seen: &recorder{
 		opened: map[string]int{}, bodies: map[string][]string{}, variables: map[string]func(string) string{}, gate: make(chan struct{}, 1000),
 	}}
 	var err error
-	w.World, err = local.New(local.Options{
-		Data: folder, Listen: "localhost:0", AMQP: "127.0.0.1:0", Builtin: w.builtin, Logger: slog.New(slog.NewTextHandler(w.log, nil)),
-	})
+	options := local.Options{Data: folder, Listen: "localhost:0", AMQP: "127.0.0.1:0", Builtin: w.builtin, Logger: slog.New(slog.NewTextHandler(w.log, nil))}
+	for _, change := range changes {
+		change(&options)
+	}
+	w.World, err = local.New(options)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"time"
 
 	v1 "github.com/openintegrationhub/leat/api/v1"
 	"github.com/openintegrationhub/leat/internal/flow"
@@ -109,8 +110,10 @@ type Step struct {
 	APIUser   string
 	APIKey    string
 	Comp      string // component id that the API tells
-	Pod       *Pod   `json:",omitempty"` // nil where steps aren't pods
-	Hash      string // of all that needs a restart when it changes
+	// StuckAfter is how long it may work on a message before the watchdog takes it for stuck; 0 for the platform's default.
+	StuckAfter time.Duration
+	Pod        *Pod   `json:",omitempty"` // nil where steps aren't pods
+	Hash       string // of all that needs a restart when it changes
 }
 
 // Variable is an environment variable of a step.
@@ -217,6 +220,9 @@ func step(f *flow.Flow, n *flow.Node, account topology.Account, secrets Secrets,
 	}
 	if p.Pods != nil {
 		s.pod(n, p.Pods, references)
+	}
+	if d, err := time.ParseDuration(n.Env["LEAT_STUCK_AFTER"]); err == nil && d > 0 {
+		s.StuckAfter = d
 	}
 	s.Variables = variables(f, n, account, secrets, p)
 	s.Hash = hash(s)

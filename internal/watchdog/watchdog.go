@@ -18,7 +18,7 @@ type Step struct {
 	// Since is when the youngest of its workers started. Zero says that one doesn't run: then whoever runs it deals with that, and the step
 	// isn't watched.
 	Since time.Time
-	Queue *Queue // of its input; nil if the broker has none
+	Queue *Queue // of its input; nil if it's missing, or the exchange that it publishes to is
 	// StuckAfter replaces that of the options; 0 for none.
 	StuckAfter time.Duration
 }
@@ -128,7 +128,7 @@ func (w *Watchdog) look(now time.Time, s Step, m *memory) (Finding, bool) {
 	f := Finding{Key: s.Key}
 	q := s.Queue
 	if q == nil {
-		f.Problem, f.Reason = QueueMissing, "has lost its queue: somebody has deleted it"
+		f.Problem, f.Reason = QueueMissing, "has lost its queue or its exchange: somebody has deleted it"
 		f.Restart = m.restarts == 0 || now.Sub(m.restart) >= w.wait(w.opts.DeafAfter, m.restarts-1)
 		return m.bad(now, f), true
 	}

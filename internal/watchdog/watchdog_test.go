@@ -129,7 +129,7 @@ func TestReasonsAreForPeople(t *testing.T) {
 	want := map[string]string{
 		"deaf":    "runs, but hasn't consumed its queue for 30m0s; messages waiting: 1",
 		"few":     "has 3 replicas, but for 30m0s only 2 consume its queue",
-		"missing": "has lost its queue: somebody has deleted it",
+		"missing": "has lost its queue or its exchange: somebody has deleted it",
 		"stuck":   "holds 3 messages and has settled none for 30m0s",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

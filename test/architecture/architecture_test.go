@@ -35,6 +35,7 @@ var allowed = []struct {
 	{"internal/flow", []string{"api/v1"}, "the domain is pure"},
 	{"internal/topology", []string{"api/v1", "internal/flow"}, "pure"},
 	{"internal/plan", []string{"api/v1", "internal/flow", "internal/topology"}, "decides everything, touches nothing"},
+	{"internal/watchdog", nil, "one set of rules for processes and pods, pure"},
 	{"internal/store", []string{"internal/message"}, "below its users"},
 	{"internal/rabbitmq/...", []string{"internal/rabbitmq/...", "internal/topology"}, "a client of one API"},
 	{"internal/amqp/...", []string{"internal/amqp/...", "internal/message", "internal/topology", "internal/flow"}, "the seam between parts"},
