@@ -8,7 +8,7 @@ BUILD   := $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-short test-kill check format lint vet docs bench fuzz needs clean
+.PHONY: help run build test test-short test-kill test-sailors check format lint vet docs bench fuzz needs clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,12 @@ test: needs ## Run all tests
 
 test-kill: ## Run the kill tests at full length
 	LEAT_KILL=full $(GO) test -timeout 60m -count=1 -run Kill -v ./test/... ./internal/...
+
+SAILORS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/leat/sailors
+
+test-sailors: needs ## Run the real libraries of elastic.io and ferryman, from npm and Maven, against Leat (SAILORS is where they are kept)
+	sh test/sailors/install.sh "$(SAILORS)"
+	LEAT_SAILORS="$(SAILORS)" $(GO) test -timeout 40m -count=1 ./test/sailors
 
 check: needs format vet lint ## Format, vet, lint, tests with the race detector
 	CGO_ENABLED=1 $(GO) test -race -timeout 40m ./...

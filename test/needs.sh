@@ -17,7 +17,8 @@ if [ -n "$packages" ]; then
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages >/dev/null
 fi
 
-for folder in $(git ls-files '*/package-lock.json' | xargs -r -n1 dirname); do
+# Those of test/sailors are many, and installed outside of the tree by make test-sailors.
+for folder in $(git ls-files '*/package-lock.json' ':!test/sailors' | xargs -r -n1 dirname); do
 	if [ ! -d "$folder/node_modules" ] || [ "$folder/package-lock.json" -nt "$folder/node_modules" ]; then
 		echo "installing npm packages of $folder"
 		(cd "$folder" && npm ci --no-audit --no-fund --silent && touch node_modules)

@@ -1,0 +1,17 @@
+// Notes for the test: one line a deed in $SAILOR_NOTES/STEP, and the process's environment in $SAILOR_NOTES/STEP.env.
+const fs = require('fs');
+const path = require('path');
+
+const step = process.env.ELASTICIO_STEP_ID.replace(/:/g, '~');
+const file = process.env.SAILOR_NOTES && path.join(process.env.SAILOR_NOTES, step);
+
+exports.note = function note(text) {
+  if (file) {
+    fs.appendFileSync(file, text + '\n');
+  }
+};
+
+if (file) {
+  fs.writeFileSync(file + '.env', JSON.stringify(process.env));
+  fs.writeFileSync(file + '.pid', String(process.pid));
+}

@@ -1,0 +1,3 @@
+exports.process = async function tick() {
+  return { body: { ticked: true } };
+};

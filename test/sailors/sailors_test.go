@@ -1,0 +1,119 @@
+// Package sailors_test runs the real libraries of elastic.io and the Open Integration Hub, as they come from their registries, against Leat:
+// on the embedded broker as `leat run` has it, and on RabbitMQ with the same planner, topology, API and collector.
+//
+// `make test-sailors` installs the libraries and runs everything; LEAT_SAILORS is the folder that they are in. Without it the tests have
+// nothing to run and say so.
+package sailors_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// patience is the bound of every wait: only something broken reaches it.
+const patience = 45 * time.Second
+
+// libraries is the folder with the installed libraries.
+func libraries(t testing.TB) string {
+	t.Helper()
+	folder := os.Getenv("LEAT_SAILORS")
+	if folder == "" {
+		t.Skip("the libraries aren't installed: use `make test-sailors`")
+	}
+	return folder
+}
+
+// generation is a version of a library, with what is known to differ (contract.md).
+type generation struct {
+	name   string
+	folder string // below libraries
+	kind   kind
+	// ids: the messages that one input causes have ids of their own. From about 2.6.7 on the Node library gives all the same.
+	ownIDs bool
+	// startError: a failed start is reported with an error message.
+	startError bool
+	// graceful: a step that gets SIGTERM finishes the message in work.
+	graceful bool
+}
+
+type kind string
+
+const (
+	node     kind = "node"
+	java     kind = "java"
+	ferryman kind = "ferryman"
+)
+
+var generations = []generation{
+	{name: "node-2.2.1", folder: "sailor-2.2.1", kind: node, ownIDs: true},
+	{name: "node-2.3.0", folder: "sailor-2.3.0", kind: node, ownIDs: true},
+	{name: "node-2.4.2", folder: "sailor-2.4.2", kind: node, ownIDs: true},
+	{name: "node-2.6.7", folder: "sailor-2.6.7", kind: node, graceful: true},
+	{name: "node-2.6.29", folder: "sailor-2.6.29", kind: node, startError: true, graceful: true},
+	{name: "node-2.7.8", folder: "sailor-2.7.8", kind: node, startError: true, graceful: true},
+}
+
+// image is what flows name to get the generation.
+func (g generation) image() string { return "test/" + g.name }
+
+// program is how a generation's test component is started, and in which folder.
+func (g generation) program(t testing.TB) (line, dir string) {
+	t.Helper()
+	folder := filepath.Join(libraries(t), g.folder)
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch g.kind {
+	case java:
+		return "java -cp '" + filepath.Join(folder, "classes") + ":" + filepath.Join(folder, "lib") + "/*' io.elastic.sailor.Sailor", here
+	case ferryman:
+		return "node " + filepath.Join(folder, "node_modules", "@openintegrationhub", "ferryman", "runGlobal.js"), filepath.Join(here, "ferryman")
+	}
+	return "node " + filepath.Join(folder, "node_modules", "elasticio-sailor-nodejs", "run.js"), filepath.Join(here, "node")
+}
+
+// eachGeneration runs a test with every generation of a kind that's there, on both brokers.
+func eachGeneration(t *testing.T, test func(t *testing.T, p platform, g generation)) {
+	libraries(t)
+	for _, g := range generations {
+		t.Run(g.name, func(t *testing.T) {
+			onBrokers(t, func(t *testing.T, p platform) { test(t, p, g) })
+		})
+	}
+}
+
+// onBrokers runs a test on both brokers.
+func onBrokers(t *testing.T, test func(t *testing.T, p platform)) {
+	t.Run("embedded", func(t *testing.T) { test(t, newEmbedded(t)) })
+	t.Run("rabbitmq", func(t *testing.T) { test(t, newCluster(t)) })
+}
+
+// eventually asks until it's true, with a bound.
+func eventually(t testing.TB, what string, done func() (ok bool, state any)) {
+	t.Helper()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.Now().Add(patience); ; <-ticker.C {
+		ok, state := done()
+		if ok {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("still not %s: %v", what, state)
+		}
+	}
+}
+
+// build makes the leat program.
+func build(t testing.TB) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "leat")
+	if out, err := exec.Command("go", "build", "-o", path, "../../cmd/leat").CombinedOutput(); err != nil {
+		t.Fatalf("build leat: %v\n%s", err, out)
+	}
+	return path
+}
