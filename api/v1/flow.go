@@ -9,7 +9,12 @@ import (
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
-// +kubebuilder:resource:path=flows,singular=flow,categories=all
+// +kubebuilder:resource:path=flows,singular=flow,shortName=fl,categories=all;leat
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Steps",type=string,JSONPath=`.status.ready`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=0
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$')",message="the name must be at most 63 of a-z, 0-9 and -, and neither begin nor end with -"
 type Flow struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
@@ -33,6 +38,12 @@ type FlowList struct {
 }
 
 // FlowSpec is a graph: its nodes, the connections between them, and how the whole runs.
+//
+// The API server checks connections of flows that aren't large; the operator checks all.
+//
+// +kubebuilder:validation:XValidation:rule="self.nodes.exists_one(n, has(n.first) && n.first)",message="exactly one node must have first: true"
+// +kubebuilder:validation:XValidation:rule="!has(self.connections) || self.nodes.size() * self.connections.size() > 20000 || self.connections.all(c, self.nodes.exists(n, n.id == c.from))",message="a connection comes from a node that doesn't exist",fieldPath=".connections"
+// +kubebuilder:validation:XValidation:rule="!has(self.connections) || self.nodes.size() * self.connections.size() > 20000 || self.connections.all(c, self.nodes.exists(n, n.id == c.to))",message="a connection leads to a node that doesn't exist",fieldPath=".connections"
 type FlowSpec struct {
 	// Nodes are the steps of the flow, in any order. One to 1,000, and one of them has first: true.
 	// +kubebuilder:validation:MinItems=1
@@ -85,6 +96,7 @@ type FlowSpec struct {
 type Node struct {
 	// ID names the node inside the flow: one to 64 of A-Z a-z 0-9 _ : and -.
 	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9_:-]{1,64}$`
+	// +kubebuilder:validation:MaxLength=64
 	ID string `json:"id"`
 	// Image is the container image of the component, such as elasticio/timer:ca9a6fe.
 	// +kubebuilder:validation:MinLength=1
@@ -179,8 +191,10 @@ type Node struct {
 // Connection is an edge of the graph: what one node sends, another receives.
 type Connection struct {
 	// From is the id of the node that sends.
+	// +kubebuilder:validation:MaxLength=64
 	From string `json:"from"`
 	// To is the id of the node that receives.
+	// +kubebuilder:validation:MaxLength=64
 	To string `json:"to"`
 }
 
