@@ -69,7 +69,9 @@ func openTransport(step *component.Step, s settings) (way transport, name string
 		}
 		return m, m.address, nil
 	}
-	if folder := step.Getenv("LEAT_OUTBOX"); folder != "" {
+	if folder := step.Getenv("LEAT_OUTBOX"); folder == "-" {
+		return logbook{step.Logger}, "its log only", nil
+	} else if folder != "" {
 		o, err := openOutbox(folder)
 		if err != nil {
 			return nil, "", err
@@ -81,7 +83,7 @@ func openTransport(step *component.Step, s settings) (way transport, name string
 			"or set SMTP_URL (smtp://user:password@host:port): %w", errNoTransport)
 	}
 	return nil, "", fmt.Errorf("the step has no way to send mail: set SMTP_URL (smtp://user:password@host:port), MANDRILL_API_KEY, "+
-		"or LEAT_OUTBOX (a folder for .eml files) in the node's env: %w", errNoTransport)
+		"or LEAT_OUTBOX (a folder for .eml files, or - for the log) in the node's env: %w", errNoTransport)
 }
 
 var errNoTransport = errors.New("no mail transport")
