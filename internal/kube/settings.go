@@ -30,6 +30,7 @@ import (
 //	IMAGE_PULL_SECRETS       Secrets with accounts for image registries, for flows and nodes that name none, with commas between. Default: none.
 //	DEFAULT_CPU_LIMIT, DEFAULT_CPU_REQUEST, DEFAULT_MEMORY_LIMIT, DEFAULT_MEMORY_REQUEST
 //	                         of a step for which neither node nor flow says it, such as 500m and 128Mi. Default: none.
+//	LEAT_OUTBOX              where mails of email steps without a mail server go: - is the step's log. Default: such a step doesn't start.
 //	POD_SECURITY             the Pod Security Standard that steps of foreign images keep: restricted, or baseline for those that have to
 //	                         run as root. Leat's own components keep restricted always. Default: baseline.
 type Settings struct {
@@ -40,6 +41,7 @@ type Settings struct {
 	Namespaces  []string
 	Images      map[string]string // IMAGE_MAP
 	Pods        plan.Pods
+	Variables   map[string]string // of every step; its own and those of its node win
 	// Builtin names the component of Leat that stands in for an image; "" for none.
 	Builtin func(image string) string
 }
@@ -60,6 +62,9 @@ func ReadSettings(getenv func(string) string, builtin func(image string) string)
 			Restricted:       r.choice("POD_SECURITY", "baseline", "restricted") == "restricted",
 			Revision:         revision,
 		},
+	}
+	if outbox := getenv("LEAT_OUTBOX"); outbox != "" {
+		s.Variables = map[string]string{"LEAT_OUTBOX": outbox}
 	}
 	s.Pods.Resources.Limits.CPU = r.quantity("DEFAULT_CPU_LIMIT")
 	s.Pods.Resources.Limits.Memory = r.quantity("DEFAULT_MEMORY_LIMIT")
@@ -98,9 +103,10 @@ func (s Settings) Platform() plan.Platform {
 			}
 			return image
 		},
-		APIURI: s.APIURI,
-		Broker: s.StepsBroker,
-		Pods:   &pods,
+		APIURI:    s.APIURI,
+		Broker:    s.StepsBroker,
+		Variables: s.Variables,
+		Pods:      &pods,
 	}
 }
 
