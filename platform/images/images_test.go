@@ -177,7 +177,7 @@ func TestWhatCantBePackedIsRefused(t *testing.T) {
 func TestDockerfilesOfTheProject(t *testing.T) {
 	for file, targets := range map[string][]string{
 		"../../Dockerfile":                     {"flows-operator", "scheduler", "communication-router", "api", "components"},
-		"../../test/cluster/images/Dockerfile": {"pause", "coredns", "rabbitmq"},
+		"../../test/cluster/images/Dockerfile": {"pause", "coredns", "rabbitmq", "sailor"},
 	} {
 		text, err := os.ReadFile(file)
 		if err != nil {

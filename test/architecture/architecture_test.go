@@ -45,6 +45,8 @@ var allowed = []struct {
 	{"internal/scheduler", []string{"internal/amqp", "internal/flow", "internal/message", "internal/plan", "internal/topology"}, "adapters don't import each other"},
 	{"internal/router", []string{"internal/amqp", "internal/flow", "internal/message", "internal/plan", "internal/topology"}, "adapters don't import each other"},
 	{"internal/api", []string{"internal/amqp", "internal/flow", "internal/message", "internal/plan", "internal/store", "internal/topology"}, "the only service that opens the store"},
+	{"internal/install", []string{"internal/rabbitmq"}, "runs once, with as little as it needs"},
+	{"platform/...", nil, "descriptors, and what packs images: knows nothing of what it ships"},
 	{"internal/local", []string{"component", "internal/..."}, "everything in one process; components are handed in"},
 	{"example/...", []string{"component"}, "what anybody can write"},
 	{"cmd/...", []string{"component", "components/...", "internal/...", "jsonata"}, "puts it all together"},
