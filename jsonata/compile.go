@@ -68,9 +68,9 @@ func (c *compiler) bare(n *ast, raw bool) node {
 	case aName:
 		return &nameNode{name: n.text, raw: raw}
 	case aVariable:
-		return c.variable(n, n.text)
+		return c.variable(n, n.text, raw)
 	case aParent:
-		return c.variable(n, n.slot.name())
+		return c.variable(n, n.slot.name(), raw)
 	case aWildcard:
 		return &wildcard{raw: raw}
 	case aDescendant:
@@ -86,7 +86,7 @@ func (c *compiler) bare(n *ast, raw bool) node {
 	case aObject:
 		return c.group(n, n)
 	case aBlock:
-		return c.block(n)
+		return c.block(n, raw)
 	case aCall:
 		return c.call(n, nil, raw)
 	case aPartial:
@@ -94,21 +94,21 @@ func (c *compiler) bare(n *ast, raw bool) node {
 	case aLambda:
 		return c.lambda(n)
 	case aCondition:
-		cond := &condition{test: c.sub(n.lhs), then: c.sub(n.rhs)}
+		cond := &condition{test: c.sub(n.lhs), then: c.sub(n.rhs), raw: raw}
 		if n.third != nil {
 			cond.otherwise = c.sub(n.third)
 		}
 		return cond
 	case aDefault:
-		return &elvis{left: c.sub(n.lhs), right: c.sub(n.rhs)}
+		return &elvis{left: c.sub(n.lhs), right: c.sub(n.rhs), raw: raw}
 	case aCoalesce:
-		return &coalesce{left: c.sub(n.lhs), right: c.sub(n.rhs)}
+		return &coalesce{left: c.sub(n.lhs), right: c.sub(n.rhs), raw: raw}
 	case aBind:
 		return c.bind(n)
 	case aApply:
 		return c.apply(n, raw)
 	case aTransform:
-		t := &transform{pattern: c.sub(n.lhs), update: c.sub(n.rhs), updateAt: n.rhs, clone: c.variable(n, "clone")}
+		t := &transform{pattern: c.sub(n.lhs), update: c.sub(n.rhs), updateAt: n.rhs, clone: c.variable(n, "clone", false)}
 		if n.third != nil {
 			t.remove, t.removeAt = c.sub(n.third), n.third
 		}
@@ -177,11 +177,11 @@ func collectBindsAround(n *ast, s *scope) {
 	collectBinds(n.group, s)
 }
 
-func (c *compiler) block(n *ast) node {
+func (c *compiler) block(n *ast, raw bool) node {
 	before := c.scope
 	s := c.open(nil, nil, n.list...)
 	if len(s.names) > 0 {
-		b := &block{scope: s, exprs: c.subs(n.list)}
+		b := &block{scope: s, exprs: c.subs(n.list), raw: raw}
 		c.close()
 		return b
 	}
@@ -189,7 +189,7 @@ func (c *compiler) block(n *ast) node {
 	if len(n.list) == 1 && !givesSequence(n.list[0]) {
 		return c.sub(n.list[0])
 	}
-	return &block{exprs: c.subs(n.list)}
+	return &block{exprs: c.subs(n.list), raw: raw}
 }
 
 // givesSequence tells whether the result of n may be a sequence even after it has been reduced once: then the block
@@ -210,18 +210,18 @@ func (c *compiler) bind(n *ast) node {
 }
 
 // variable resolves a name to the places where it may be bound, innermost first.
-func (c *compiler) variable(n *ast, name string) node {
+func (c *compiler) variable(n *ast, name string, raw bool) node {
 	switch name {
 	case "":
-		return &contextItem{}
+		return &contextItem{raw}
 	case "$":
-		return c.lookup(n, name, &rootItem{})
+		return c.lookup(n, name, &rootItem{}, raw)
 	}
-	return c.lookup(n, name, nil)
+	return c.lookup(n, name, nil, raw)
 }
 
-func (c *compiler) lookup(n *ast, name string, known node) node {
-	v := &variable{name: name, known: known}
+func (c *compiler) lookup(n *ast, name string, known node, raw bool) node {
+	v := &variable{name: name, known: known, raw: raw}
 	depth := 0
 	for s := c.scope; s != nil; s = s.parent {
 		if s.tuple[name] {

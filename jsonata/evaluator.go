@@ -32,6 +32,7 @@ type evaluator struct {
 	stack  []Value   // arguments of the calls under way
 	bufs   [][]Value // spare buffers for path results
 	text   []byte    // strings under construction
+	reader reader    // of EvalJSON
 	calls  []*call   // spare
 	number numberPicture
 	frames []frame // slab
@@ -81,6 +82,7 @@ func (ev *evaluator) reset() {
 		ev.text = nil
 	}
 	ev.text = ev.text[:0]
+	ev.reader.forget()
 }
 
 const stepsBetweenChecks = 1 << 10
@@ -218,6 +220,14 @@ func finish(v Value) Value {
 		}
 	}
 	return v
+}
+
+// finishUnless leaves v as it is where it's raw: predicates and [] come before the sequence is reduced.
+func finishUnless(raw bool, v Value) Value {
+	if raw {
+		return v
+	}
+	return finish(v)
 }
 
 // truth is what $boolean gives, with undefined as false. Infinity is an error, wherever it is.

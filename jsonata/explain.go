@@ -104,7 +104,7 @@ func (n *ast) title() string {
 	case aParent:
 		b.WriteString("parent %")
 	case aRegex:
-		b.WriteString("regex " + n.describe())
+		b.WriteString("regex /" + n.text + "/" + n.flags)
 	case aName, aValue:
 		b.WriteString(astNames[n.kind] + " " + n.text)
 	default:

@@ -1,5 +1,7 @@
 package jsonata
 
+import "math"
+
 var objectFunctions = []builtin{
 	{"keys", "<x-:a<s>>", 1, fnKeys},
 	{"lookup", "<x-s:x>", 2, fnLookup},
@@ -176,7 +178,8 @@ func fnClone(c *call, args []Value) (Value, *Error) {
 	return c.ev.clone(args[0], nil, 0)
 }
 
-// clone copies v as a round trip through JSON would; owner may change the copy.
+// clone copies v as a round trip through the text that $string makes of it would, which cuts numbers to 15 digits; owner
+// may change the copy.
 func (ev *evaluator) clone(v Value, owner *clones, depth int) (Value, *Error) {
 	if depth > maxValueDepth {
 		return v, tooDeep()
@@ -196,7 +199,7 @@ func (ev *evaluator) clone(v Value, owner *clones, depth int) (Value, *Error) {
 			if err != nil {
 				return v, err
 			}
-			if item.k == kUndefined || item.k == kFunc {
+			if item.k == kUndefined {
 				item = null
 			}
 			items[i] = item
@@ -209,7 +212,7 @@ func (ev *evaluator) clone(v Value, owner *clones, depth int) (Value, *Error) {
 		}
 		o := &object{members: make([]member, 0, len(members)), owner: owner}
 		for _, m := range members {
-			if m.val.k == kUndefined || m.val.k == kFunc {
+			if m.val.k == kUndefined {
 				continue
 			}
 			val, err := ev.clone(m.val, owner, depth+1)
@@ -220,9 +223,16 @@ func (ev *evaluator) clone(v Value, owner *clones, depth int) (Value, *Error) {
 		}
 		o.reindex()
 		return objectValue(o), nil
+	case kFunc:
+		return emptyText, nil
 	case kNumber:
-		if !isFinite(v.num()) {
+		switch f := v.num(); {
+		case math.IsInf(f, 0):
+			return v, fail("D1001", v)
+		case math.IsNaN(f):
 			return null, nil
+		default:
+			return number(shorten(f)), nil
 		}
 	}
 	return v, nil

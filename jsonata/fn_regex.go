@@ -12,7 +12,7 @@ func (c *compiler) regex(n *ast) node {
 	re, err := regex.Compile(n.text, n.flags)
 	if err != nil {
 		if c.err == nil {
-			c.err = &Error{Code: "S0303", Token: n.describe(), named: true, Message: err.Error(), Position: n.pos, start: n.start}
+			c.err = &Error{Code: "S0303", Token: "/" + n.text + "/" + n.flags, named: true, Message: err.Error(), Position: n.pos, start: n.start}
 		}
 		return &constant{}
 	}

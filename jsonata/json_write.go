@@ -49,6 +49,9 @@ func (p *printer) value(dst []byte, v Value, depth int) ([]byte, *Error) {
 	case kNumber:
 		f := v.num()
 		if p.shown {
+			if math.IsInf(f, 0) {
+				return dst, fail("D1001", v)
+			}
 			f = shorten(f)
 		}
 		if f-f != 0 {

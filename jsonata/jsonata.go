@@ -11,6 +11,7 @@
 package jsonata
 
 import (
+	"bytes"
 	"context"
 	"math"
 	"sync"
@@ -23,6 +24,7 @@ type Expr struct {
 	root   node
 	tree   *ast
 	scope  *scope
+	need   *need // what EvalJSON reads of its input; nil is everything
 	lib    map[string]*function
 	vars   map[string]Value
 	limits Limits
@@ -60,6 +62,7 @@ func compileExpr(expr string, opts []Option, report func(*Error)) (*Expr, *ast, 
 	if c.err != nil {
 		return nil, nil, c.err.finish(expr)
 	}
+	e.need = reachOf(tree, e.lib, e.vars)
 	return e, tree, nil
 }
 
@@ -98,23 +101,26 @@ func (e *Expr) EvalValue(ctx context.Context, input Value) (Value, error) {
 }
 
 // EvalJSON evaluates the expression for a JSON document and returns the result as JSON, with keys in their order;
-// (nil, nil) when the result is undefined.
+// (nil, nil) when the result is undefined. Parts of the document that the expression can't reach have to be JSON, but
+// aren't built.
 func (e *Expr) EvalJSON(ctx context.Context, input []byte) ([]byte, error) {
-	in, err := ParseJSON(input)
+	ev := e.evaluator(ctx)
+	defer e.done(ev)
+	in, err := ev.reader.parse(input, e.need)
 	if err != nil {
 		return nil, err
 	}
-	ev := e.evaluator(ctx)
-	defer e.done(ev)
 	v, fault := e.run(ev, in)
 	if fault == nil {
-		var out []byte
-		out, fault = appendJSON(nil, v, printer{ev: ev, most: e.limits.ResultBytes})
-		if fault == nil {
-			return out, nil
-		}
+		ev.text, fault = appendJSON(ev.text[:0], v, printer{ev: ev, most: e.limits.ResultBytes})
 	}
-	return nil, fault.finish(e.src)
+	if fault != nil {
+		return nil, fault.finish(e.src)
+	}
+	if len(ev.text) == 0 {
+		return nil, nil
+	}
+	return bytes.Clone(ev.text), nil
 }
 
 func (e *Expr) evaluator(ctx context.Context) *evaluator {

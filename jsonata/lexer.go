@@ -37,9 +37,20 @@ func (t token) describe() string {
 	case tokNumber:
 		return formatNumber(t.num)
 	case tokRegex:
-		return "/" + t.text + "/" + t.flags
+		return showRegex(t.text, t.flags)
 	}
 	return t.text
+}
+
+// showRegex is a regular expression as JavaScript prints what the reference makes of it.
+func showRegex(pattern, flags string) string {
+	all := "g"
+	for _, f := range []string{"i", "m"} {
+		if strings.Contains(flags, f) {
+			all += f
+		}
+	}
+	return "/" + pattern + "/" + all
 }
 
 // lexer cuts an expression into tokens. Positions count UTF-16 units, as the reference's do.

@@ -6,18 +6,18 @@ type constant struct{ v Value }
 func (n *constant) eval(*evaluator, Value, *frame) (Value, *Error) { return n.v, nil }
 
 // contextItem is $, rootItem is $$.
-type contextItem struct{}
+type contextItem struct{ raw bool }
 
-func (*contextItem) eval(_ *evaluator, in Value, _ *frame) (Value, *Error) {
+func (n *contextItem) eval(_ *evaluator, in Value, _ *frame) (Value, *Error) {
 	if in.k == kArray && in.array().is(outer) {
 		return in.array().at(0), nil
 	}
-	return finish(in), nil
+	return finishUnless(n.raw, in), nil
 }
 
 type rootItem struct{}
 
-func (*rootItem) eval(ev *evaluator, _ Value, _ *frame) (Value, *Error) { return finish(ev.root), nil }
+func (*rootItem) eval(ev *evaluator, _ Value, _ *frame) (Value, *Error) { return ev.root, nil }
 
 // place is where a variable may be bound: slot of the frame that many levels up; -1 is among the tuple's bindings.
 type place struct{ depth, slot int }
@@ -27,6 +27,7 @@ type variable struct {
 	places []place
 	global Value
 	known  node // what it is when nothing binds it
+	raw    bool
 }
 
 func (n *variable) eval(ev *evaluator, in Value, fr *frame) (Value, *Error) {
@@ -34,13 +35,13 @@ func (n *variable) eval(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 		f := fr.up(p.depth)
 		if p.slot < 0 {
 			if v, ok := f.tup.lookup(n.name); ok {
-				return finish(v), nil
+				return finishUnless(n.raw, v), nil
 			}
 			continue
 		}
 		// A frame made before $eval added names has fewer slots.
 		if p.slot < len(f.vars) && f.vars[p.slot].k != kUnset {
-			return finish(f.vars[p.slot]), nil
+			return finishUnless(n.raw, f.vars[p.slot]), nil
 		}
 	}
 	return n.fallback(ev, in, fr)
@@ -50,14 +51,15 @@ func (n *variable) fallback(ev *evaluator, in Value, fr *frame) (Value, *Error) 
 	if ev.dynamic {
 		for f := fr; f != nil; f = f.parent {
 			if v, ok := f.dyn[n.name]; ok {
-				return finish(v), nil
+				return finishUnless(n.raw, v), nil
 			}
 		}
 	}
+	v := n.global
 	if n.known != nil {
-		return n.known.eval(ev, in, fr)
+		v, _ = n.known.eval(ev, in, fr) // the root, which is no error
 	}
-	return finish(n.global), nil
+	return finishUnless(n.raw, v), nil
 }
 
 // localVariable is the usual case of a variable with one place.
@@ -71,7 +73,7 @@ func (n *localVariable) eval(ev *evaluator, in Value, fr *frame) (Value, *Error)
 	if v.k == kUnset {
 		return n.fallback(ev, in, fr)
 	}
-	return finish(v), nil
+	return finishUnless(n.raw, v), nil
 }
 
 type bind struct {
@@ -100,6 +102,7 @@ func (n *bind) eval(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 type block struct {
 	scope *scope
 	exprs []node
+	raw   bool
 }
 
 func (n *block) eval(ev *evaluator, in Value, fr *frame) (Value, *Error) {
@@ -113,10 +116,13 @@ func (n *block) eval(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 			return v, err
 		}
 	}
-	return finish(v), nil
+	return finishUnless(n.raw, v), nil
 }
 
-type condition struct{ test, then, otherwise node }
+type condition struct {
+	test, then, otherwise node
+	raw                   bool
+}
 
 func (n *condition) eval(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 	v, err := n.test.eval(ev, in, fr)
@@ -135,11 +141,14 @@ func (n *condition) eval(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 		return Value{}, nil
 	}
 	v, err = branch.eval(ev, in, fr)
-	return finish(v), err
+	return finishUnless(n.raw, v), err
 }
 
 // elvis is left ?: right.
-type elvis struct{ left, right node }
+type elvis struct {
+	left, right node
+	raw         bool
+}
 
 func (n *elvis) eval(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 	v, err := n.left.eval(ev, in, fr)
@@ -150,18 +159,21 @@ func (n *elvis) eval(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 	if err == nil && !yes {
 		v, err = n.right.eval(ev, in, fr)
 	}
-	return finish(v), err
+	return finishUnless(n.raw, v), err
 }
 
 // coalesce is left ?? right.
-type coalesce struct{ left, right node }
+type coalesce struct {
+	left, right node
+	raw         bool
+}
 
 func (n *coalesce) eval(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 	v, err := n.left.eval(ev, in, fr)
 	if err == nil && v.k == kUndefined {
 		v, err = n.right.eval(ev, in, fr)
 	}
-	return finish(v), err
+	return finishUnless(n.raw, v), err
 }
 
 // nameNode is a field name, applied to all items of an array.

@@ -204,7 +204,7 @@ func (n *ast) describe() string {
 	case aNumber:
 		return formatNumber(n.num)
 	case aRegex:
-		return "/" + n.text + "/" + n.flags
+		return showRegex(n.text, n.flags)
 	}
 	return n.text
 }

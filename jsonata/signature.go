@@ -90,17 +90,20 @@ func parseSignature(text string) (*signature, *Error) {
 			end := closing(text, i, '(', ')')
 			choice := text[i+1 : end]
 			if strings.IndexByte(choice, '<') >= 0 {
-				return nil, &Error{Code: "S0402", value: textValue(choice), Position: i, start: -1}
+				return nil, &Error{Code: "S0402", value: textValue(choice), Position: lenUTF16(text[:i]), start: -1}
 			}
 			p := param{mask: tMissing}
 			for j := range len(choice) {
 				p.mask |= typeLetters[choice[j]]
 			}
+			if strings.IndexByte(choice, ']') >= 0 {
+				p.mask = 0 // no choice: the reference makes a regular expression of it that nothing matches
+			}
 			s.params = append(s.params, p)
 			i = end
 		case '<':
 			if last == nil || !last.array && last.mask != tFunc {
-				return nil, &Error{Code: "S0401", value: textValue(last.letter()), Position: i, start: -1}
+				return nil, &Error{Code: "S0401", value: textValue(last.letter()), Position: lenUTF16(text[:i]), start: -1}
 			}
 			end := closing(text, i, '<', '>')
 			last.sub = text[i+1 : end]
@@ -132,6 +135,9 @@ func (p *param) letter() string {
 }
 
 func (p *param) modify(c byte) {
+	if p.mask == 0 {
+		return
+	}
 	if p.optional || p.many {
 		p.lazy = p.lazy || c != '+'
 	}

@@ -23,8 +23,9 @@ type component struct {
 	names    names
 	second   byte // presentation modifier t, o, a or c
 	integer  *integerFormat
-	maxWidth int // 0 if none
-	digits   int // of the year: how many count; -1 all
+	limited  bool    // there is a maxWidth
+	maxWidth float64 // as it's written: it may be no number
+	digits   float64 // of the year: how many count; -1 all
 }
 
 var defaultPresentation = map[string]string{"Y": "1", "M": "1", "D": "1", "d": "1", "F": "n", "W": "1", "w": "1", "X": "1", "x": "1",
@@ -82,12 +83,12 @@ func analyseMarker(marker string, previous *component) (*component, error) {
 		_, size := firstRune(marker)
 		c.letter, rest = marker[:size], marker[size:]
 	}
-	minWidth := -1
+	minWidth := 0.0
 	if comma := strings.LastIndexByte(marker, ','); comma >= 0 {
 		low, high, ranged := strings.Cut(marker[comma+1:], "-")
-		minWidth = width(low)
+		minWidth, _ = width(low)
 		if ranged {
-			c.maxWidth = max(0, width(high))
+			c.maxWidth, c.limited = width(high)
 		}
 		rest = ","
 		if comma > 0 { // substring(1, 0) is substring(0, 1) in JavaScript
@@ -132,18 +133,15 @@ func firstRune(s string) (rune, int) {
 	return 0, len(s)
 }
 
-func width(s string) int {
-	if s == "" || s == "*" {
-		return -1
+// width reads one side of a width modifier; false if it is none.
+func width(s string) (float64, bool) {
+	if s == "*" {
+		return 0, false
 	}
-	w := leadingInteger(s)
-	if math.IsNaN(w) {
-		return -1
-	}
-	return int(min(w, 1000))
+	return max(-1000, min(leadingInteger(s), 1000)), true
 }
 
-func (c *component) analyseInteger(pattern string, minWidth int, previous *component) error {
+func (c *component) analyseInteger(pattern string, minWidth float64, previous *component) error {
 	if c.second != 0 {
 		pattern += ";" + string(c.second)
 	}
@@ -152,13 +150,17 @@ func (c *component) analyseInteger(pattern string, minWidth int, previous *compo
 		return err
 	}
 	c.integer = f
-	f.mandatory = max(f.mandatory, minWidth)
+	if minWidth > float64(f.mandatory) {
+		f.mandatory = int(minWidth)
+	}
 	if c.letter == "Y" {
-		if c.maxWidth > 0 {
-			c.digits = c.maxWidth
-			f.mandatory = c.digits
+		if c.limited {
+			c.digits, f.mandatory = c.maxWidth, 0
+			if c.maxWidth == c.maxWidth {
+				f.mandatory = int(c.maxWidth)
+			}
 		} else if w := f.mandatory + f.optional; w >= 2 {
-			c.digits = w
+			c.digits = float64(w)
 		}
 	}
 	// Digits that follow digits: how many belong to the first must be fixed.
@@ -236,8 +238,8 @@ func (d *date) format(c *component) (string, error) {
 		return "undefined", nil // a component that there isn't, with a presentation: so the reference
 	}
 	v := d.part(c.letter)
-	if c.letter == "Y" && c.digits >= 0 {
-		v = math.Mod(v, math.Pow(10, float64(c.digits)))
+	if c.letter == "Y" && c.digits != -1 {
+		v = math.Mod(v, math.Pow(10, c.digits))
 	}
 	if c.names == numeric {
 		return c.integer.format(v)
@@ -248,7 +250,7 @@ func (d *date) format(c *component) (string, error) {
 func (c *component) name(v float64) (string, error) {
 	var s string
 	switch {
-	case v != v && strings.Contains("MxF", c.letter) && c.names == titleNames && c.maxWidth == 0:
+	case v != v && strings.Contains("MxF", c.letter) && c.names == titleNames && !c.limited:
 		return "undefined", nil // of a date that doesn't exist: so the reference
 	case (c.letter == "M" || c.letter == "x") && v >= 1:
 		s = months[int(v)-1]
@@ -263,8 +265,8 @@ func (c *component) name(v float64) (string, error) {
 	case lowerNames:
 		s = strings.ToLower(s)
 	}
-	if c.maxWidth > 0 && len(s) > c.maxWidth {
-		s = s[:c.maxWidth]
+	if c.limited && float64(len(s)) > c.maxWidth {
+		s = s[:int(max(0, c.maxWidth))]
 	}
 	return s, nil
 }

@@ -94,8 +94,11 @@ func (f *integerFormat) pattern() (string, error) {
 		return "", &Error{Code: "D3130", Value: f.token}
 	}
 	p := "[0-9]+"
-	if f.parseWidth > 0 {
+	switch {
+	case f.parseWidth > 0:
 		p = "[0-9]{" + strconv.Itoa(min(f.parseWidth, 1000)) + "}"
+	case f.parseWidth < 0: // no repetition for JavaScript, but text
+		p = `[0-9]\{` + strconv.Itoa(f.parseWidth) + `\}`
 	}
 	if f.ordinal {
 		p += "(?:th|st|nd|rd)"
@@ -104,7 +107,7 @@ func (f *integerFormat) pattern() (string, error) {
 }
 
 func (c *component) separator() string {
-	if c.integer != nil && len(c.integer.separators) > 0 {
+	if c.integer != nil && c.integer.regular > 0 {
 		return c.integer.separators[0].char
 	}
 	return ""
@@ -127,7 +130,8 @@ func (c *component) parse(s string) (float64, bool) {
 	case c.letter == "Z" || c.letter == "z":
 		return c.parseZone(s), true
 	case c.letter == "f":
-		return parseFraction(s), true
+		f, _ := strconv.ParseFloat("0."+s[:min(3, len(s))], 64)
+		return math.Trunc(f * 1000), true // which may be one too few, as in the reference
 	case c.integer != nil:
 		return c.integer.parse(s), true
 	case c.letter == "P":
@@ -145,8 +149,8 @@ func (c *component) parse(s string) (float64, bool) {
 	}
 	v, ok := 0.0, false
 	for i, name := range list {
-		if c.maxWidth > 0 {
-			name = name[:min(len(name), c.maxWidth)]
+		if c.maxWidth != 0 && c.maxWidth == c.maxWidth {
+			name = name[:int(max(0, min(float64(len(name)), c.maxWidth)))]
 		}
 		if name == s {
 			v, ok = float64(i+first), true

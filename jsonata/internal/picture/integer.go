@@ -206,10 +206,8 @@ func (f *integerFormat) decimal(v float64) string {
 	plain := jsNumber(v)
 	digits := []rune(strings.Repeat("0", max(0, f.mandatory-len(plain))) + plain)
 	if f.zero != '0' {
-		for i, d := range digits {
-			if d >= '0' && d <= '9' {
-				digits[i] = d - '0' + f.zero
-			}
+		for i, d := range digits { // also what isn't a digit, as in the reference
+			digits[i] = d - '0' + f.zero
 		}
 	}
 	if f.regular > 0 {
