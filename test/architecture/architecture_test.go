@@ -36,6 +36,8 @@ var allowed = []struct {
 	{"internal/topology", []string{"api/v1", "internal/flow"}, "pure"},
 	{"internal/plan", []string{"api/v1", "internal/flow", "internal/topology"}, "decides everything, touches nothing"},
 	{"internal/watchdog", nil, "one set of rules for processes and pods, pure"},
+	{"internal/kube", []string{"api/v1", "internal/flow", "internal/plan", "internal/topology"}, "what the parts on Kubernetes share, without I/O"},
+	{"internal/operator", []string{"api/v1", "internal/amqp", "internal/flow", "internal/kube", "internal/message", "internal/plan", "internal/rabbitmq", "internal/topology", "internal/watchdog"}, "adapters don't import each other"},
 	{"internal/store", []string{"internal/message"}, "below its users"},
 	{"internal/rabbitmq/...", []string{"internal/rabbitmq/...", "internal/topology"}, "a client of one API"},
 	{"internal/amqp/...", []string{"internal/amqp/...", "internal/message", "internal/topology", "internal/flow"}, "the seam between parts"},
