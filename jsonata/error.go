@@ -135,6 +135,9 @@ func (e *Error) describe() string {
 	if token == "" {
 		token = e.Token
 	}
+	if token == "" {
+		token = "this"
+	}
 	return strings.NewReplacer("{token}", token, "{value}", val).Replace(format)
 }
 

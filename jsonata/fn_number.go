@@ -263,6 +263,9 @@ func fnFormatNumber(c *call, args []Value) (Value, *Error) {
 	if args[1].k != kString {
 		return Value{}, fail("D3085", Value{})
 	}
+	if err := legible(args[1], Value{}); err != nil {
+		return Value{}, err
+	}
 	parsed, err := c.numberPicture(args[1].str(), args[2])
 	if err != nil {
 		return Value{}, err
@@ -287,6 +290,22 @@ func (c *call) numberPicture(text string, options Value) (*picture.Number, *Erro
 		*last = numberPicture{text, parsed}
 	}
 	return parsed, nil
+}
+
+const (
+	longestPicture = 10_000
+	longestWritten = 100_000 // of what is parsed by a picture
+)
+
+// legible bounds a picture and what is parsed by it: how long that takes grows with both.
+func legible(picture, written Value) *Error {
+	if picture.n > longestPicture {
+		return limitError("U1003", "a picture is longer than %d bytes", longestPicture)
+	}
+	if written.n > longestWritten {
+		return limitError("U1003", "what a picture is to parse is longer than %d bytes", longestWritten)
+	}
+	return nil
 }
 
 // symbols are the default ones with those of the options in their place.
@@ -373,6 +392,9 @@ func fnFormatInteger(_ *call, args []Value) (Value, *Error) {
 	if args[1].k != kString {
 		return Value{}, fail("D3130", Value{})
 	}
+	if err := legible(args[1], Value{}); err != nil {
+		return Value{}, err
+	}
 	return textOf(picture.FormatInteger(args[0].num(), args[1].str()))
 }
 
@@ -382,6 +404,9 @@ func fnParseInteger(_ *call, args []Value) (Value, *Error) {
 	}
 	if args[1].k != kString {
 		return Value{}, fail("D3130", Value{})
+	}
+	if err := legible(args[1], args[0]); err != nil {
+		return Value{}, err
 	}
 	f, err := picture.ParseInteger(args[0].str(), args[1].str())
 	if err != nil {

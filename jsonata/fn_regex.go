@@ -275,8 +275,8 @@ func fnSplit(c *call, args []Value) (Value, *Error) {
 		out = append(out, text(part))
 		return float64(len(out)) < most, c.ev.charge(valueBytes)
 	}
-	if args[1].k != kFunc {
-		most = math.Trunc(most)
+	if args[1].k != kFunc && !math.IsInf(most, 0) {
+		most = math.Mod(math.Trunc(most), 1<<32) // as JavaScript's split takes it
 	}
 	switch {
 	case most <= 0:

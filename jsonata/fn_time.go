@@ -29,6 +29,9 @@ func fnFromMillis(_ *call, args []Value) (Value, *Error) {
 func formatMillis(millis float64, pic, zone Value) (Value, *Error) {
 	p, z := picture.ISO, "0000"
 	if pic.k == kString {
+		if err := legible(pic, zone); err != nil {
+			return Value{}, err
+		}
 		p = pic.str()
 	}
 	if zone.k == kString {
@@ -50,6 +53,9 @@ func fnToMillis(c *call, args []Value) (Value, *Error) {
 		return number(millis), nil
 	}
 	if err := c.ev.work(len(s)); err != nil {
+		return Value{}, err
+	}
+	if err := legible(args[1], args[0]); err != nil {
 		return Value{}, err
 	}
 	millis, ok, err := picture.ParseDateTime(s, args[1].str(), c.ev.time())

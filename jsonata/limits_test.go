@@ -51,6 +51,14 @@ func TestLimits(t *testing.T) {
 		"grouping":                     {"[1..1000000]{$string($): $$}", "{}", small, "U1003|U1002"},
 		"sorting":                      {"$count([1..5000000]^($))", "{}", small, "U1003"},
 		"splitting":                    {"$count($split($pad('', 2000000, 'a'), ''))", "{}", small, "U1003"},
+		"truth of shared parts":        {"($f := function($s,$n){$n = 0 ? $s : $f([[$s],[$s]], $n - 1)}; $boolean($f([0], 60)))", "{}", small, "U1002"},
+		"truth of a deep value":        {"$boolean($reduce([1..50000], function($a,$b){[[],[$a]]}))", "{}", small, "U1001"},
+		"a predicate of many numbers":  {"$count([1..100000][[1..10000000]])", "{}", small, "U1002"},
+		"a predicate that multiplies":  {"($z := [1..100000].(0); $count([1..1000][$z][$z]))", "{}", small, "U1003|U1002"},
+		"a long picture":               {"$formatInteger(1, $pad('', 1000000, '0,'))", "{}", small, "U1003"},
+		"a long picture of numbers":    {"$formatNumber(1, $pad('', 1000000, '0,'))", "{}", small, "U1003"},
+		"a long picture of dates":      {"$toMillis($pad('', 1000000, '1'), $pad('', 9999, '[Y]'))", "{}", small, "U1003"},
+		"a far item in a transform":    {"[[1]] ~> |$|{'4294967294': 1}|", "{}", small, "U1003"},
 		"spreading":                    {"[1..2000000].{'a':$} ~> $spread() ~> $count()", "{}", small, "U1003"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -71,6 +79,29 @@ func TestLimits(t *testing.T) {
 				t.Errorf("took %v", took)
 			}
 		})
+	}
+}
+
+// TestManyPartsEndSoon has what took time that grew with the square of the parts, or worse.
+func TestManyPartsEndSoon(t *testing.T) {
+	params, args := strings.Repeat("x?", 40), strings.Repeat("1,", 20)
+	for name, c := range map[string]struct{ expr, want string }{
+		"deleting members":    {"$merge([1..50000].{$string($): 1}) ~> |$|{}, $keys($)|", "{}"},
+		"joining surrogates":  {`$length($join([1..500000].($ % 2 = 0 ? "\ude00" : "\ud83d")))`, "250000"},
+		"optional parameters": {"function($a)<" + params + "f:x>{1}(" + args + "1)", "T0410"},
+		"repeated parameters": {"function($a)<" + strings.ReplaceAll(params, "?", "+") + "f:x>{1}(" + args + args + args + "1)", "T0410"},
+		"parameters that fit": {"function($a)<" + params + "f:x>{$a}(" + args + "$sum)", "1"},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		out, err := compile(t, c.expr).EvalJSON(ctx, []byte("{}"))
+		var f *jsonata.Error
+		if errors.As(err, &f) {
+			out = []byte(f.Code)
+		}
+		if string(out) != c.want {
+			t.Errorf("%s: got %.100s, %v, want %s", name, out, err, c.want)
+		}
 	}
 }
 

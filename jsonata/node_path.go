@@ -170,8 +170,13 @@ func (n *path) run(ev *evaluator, in Value, fr *frame, from int) (Value, *Error)
 				return n.result(ev, v, fr, err)
 			}
 			current = lengthOf(v)
-			if n.steps[i+1].sort != nil && v.k != kArray {
-				current = array{items: []Value{v}}
+			if next := &n.steps[i+1]; next.sort != nil {
+				switch {
+				case v.k != kArray:
+					current = array{items: []Value{v}}
+				case v.array().len() == 1 && i+2 == len(n.steps) && next.bare:
+					return n.result(ev, v, fr, nil) // nothing to sort: the array itself
+				}
 			}
 			continue
 		}

@@ -87,7 +87,8 @@ func onPurpose(q question, want, got answer) string {
 	case want.Crash == "no answer" || want.Code == "D1011" || want.Code == "D1012":
 		return "limits of the oracle"
 	case strings.HasPrefix(want.Crash, "TypeError: ") || strings.HasPrefix(want.Crash, "RangeError: "),
-		strings.HasPrefix(want.Crash, "SyntaxError: Invalid regular expression") && got.Code == "S0303":
+		strings.HasPrefix(want.Crash, "SyntaxError: Invalid regular expression") && strings.HasPrefix(got.Code, "S"),
+		strings.HasPrefix(want.Crash, "SyntaxError: Invalid regular expression: /") && signed.MatchString(q.Expr):
 		return "5: a JavaScript exception"
 	case changing.MatchString(q.Expr) && kind == "result":
 		return "changing"
@@ -104,6 +105,7 @@ func onPurpose(q question, want, got answer) string {
 }
 
 var (
+	signed     = regexp.MustCompile(`(function|λ)\([^)]*\)\s*<`)
 	integerKey = regexp.MustCompile(`["'](0|[1-9][0-9]*)["']`)
 	powers     = regexp.MustCompile(`\$(power|parseInteger)\b`)
 	partial    = regexp.MustCompile(`\$[a-z][A-Za-z0-9]+\((|[^()]*,)\s*\?\s*[,)]`)

@@ -4,6 +4,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -110,7 +111,7 @@ func (p *Number) split(text string) *part {
 	if at := strings.Index(text[len(s.prefix):], p.Exponent); at >= 0 {
 		at += len(s.prefix)
 		if at <= len(text)-len(s.suffix) {
-			cut := min(at, len(s.active))
+			cut := unitOffset(s.active, lengthUTF16(text[:at]))
 			s.mantissa = s.active[:cut]
 			s.exponent = s.active[min(cut+len(p.Exponent), len(s.active)):]
 			s.hasExponent = true
@@ -122,6 +123,20 @@ func (p *Number) split(text string) *part {
 		s.integer, s.fraction = s.mantissa, s.suffix
 	}
 	return s
+}
+
+// lengthUTF16 is the length of s as JavaScript counts it.
+func lengthUTF16(s string) int { return len(utf16.Encode([]rune(s))) }
+
+// unitOffset is the byte offset of a number of UTF-16 units, the length of s if it has fewer.
+func unitOffset(s string, n int) int {
+	for i, r := range s {
+		if n <= 0 {
+			return i
+		}
+		n -= max(1, utf16.RuneLen(r))
+	}
+	return len(s)
 }
 
 // validate returns the code of the last rule that is broken, as the reference checks them all in this order.

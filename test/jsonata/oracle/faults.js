@@ -36,6 +36,11 @@ exports.faults = {
     ['result = await evaluateSortExpression(expr, tupleBindings, environment);',
       'result = await evaluateSortExpression(expr, tupleBindings, environment); result.tupleStream = true;', 1],
   ],
+  // A grouping with several keys loses the item of a tuple after the first of them.
+  lostItem: [
+    ['var tuple = reduceTupleStream(entry.data, environment);',
+      'var tuple = Object.assign(Object.create(null), reduceTupleStream(entry.data, environment));', 1],
+  ],
   // The left side of ?: and ?? is evaluated twice, and a regular expression in it is lost.
   twice: [
     ['this.condition = JSON.parse(JSON.stringify(left));\n            this.then = left;',
