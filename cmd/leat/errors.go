@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/openintegrationhub/leat/internal/api"
 )
@@ -21,6 +19,7 @@ type errorsCommand struct {
 	State string `default:"open" enum:"open,replayed,discarded,all" help:"Which errors: open, replayed, discarded, all."`
 	Limit int    `default:"50" help:"How many, the newest first."`
 	JSON  bool   `help:"Print JSON."`
+	All   bool   `short:"A" name:"all-namespaces" help:"The errors of all namespaces of a cluster."`
 	server
 }
 
@@ -41,43 +40,6 @@ type selection struct {
 	Step string `placeholder:"STEP" help:"With --flow: just those of one step."`
 }
 
-// server is where leat runs.
-type server struct {
-	URL string `default:"http://localhost:8080" env:"LEAT_URL" help:"Where leat run listens (default ${default})."`
-}
-
-const callTimeout = 30 * time.Second
-
-// call sends a request and decodes the JSON answer into v, if it isn't nil.
-func (s server) call(ctx context.Context, method, path string, body []byte, v any) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(s.URL, "/")+path, bytes.NewReader(body))
-	if err != nil {
-		return wrongInput{err}
-	}
-	request.Header.Set("Content-Type", "application/json")
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return fmt.Errorf("%w; does leat run, and listen there?", err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(response.Body, answerBytes))
-	if err != nil {
-		return fmt.Errorf("read answer: %w", err)
-	}
-	if response.StatusCode >= 400 {
-		return fmt.Errorf("%s: %s", response.Status, errorText(text))
-	}
-	if v == nil {
-		return nil
-	}
-	if err := json.Unmarshal(text, v); err != nil {
-		return fmt.Errorf("read answer: %w", err)
-	}
-	return nil
-}
-
 func (c *errorsCommand) Run(ctx context.Context, std streams) error {
 	if id, err := strconv.ParseInt(c.What, 10, 64); err == nil {
 		return c.show(ctx, std.out, id)
@@ -90,7 +52,13 @@ func (c *errorsCommand) Run(ctx context.Context, std streams) error {
 		query.Set("state", c.State)
 	}
 	var answer struct{ Errors []api.ErrorInfo }
-	if err := c.call(ctx, http.MethodGet, "/api/errors?"+query.Encode(), nil, &answer); err != nil {
+	if !c.All {
+		var err error
+		if query, err = c.scoped(query); err != nil {
+			return err
+		}
+	}
+	if err := c.call(ctx, apiPart, http.MethodGet, "/api/errors?"+query.Encode(), nil, &answer); err != nil {
 		return fmt.Errorf("list errors: %w", err)
 	}
 	if c.JSON {
@@ -110,8 +78,12 @@ func (c *errorsCommand) Run(ctx context.Context, std streams) error {
 
 // show prints all that is known of an error.
 func (c *errorsCommand) show(ctx context.Context, w io.Writer, id int64) error {
+	query, err := c.scoped(url.Values{})
+	if err != nil {
+		return err
+	}
 	var e api.ErrorInfo
-	if err := c.call(ctx, http.MethodGet, fmt.Sprintf("/api/errors/%d", id), nil, &e); err != nil {
+	if err := c.call(ctx, apiPart, http.MethodGet, withQuery(fmt.Sprintf("/api/errors/%d", id), query), nil, &e); err != nil {
 		return fmt.Errorf("show error %d: %w", id, err)
 	}
 	return printJSON(w, e)
@@ -128,16 +100,21 @@ func (c *discardCommand) Run(ctx context.Context, std streams) error {
 // do carries out a deed on the selected errors and says what became of them.
 func (s selection) do(ctx context.Context, server server, w io.Writer, deed, one, many string) error {
 	var path string
+	query := url.Values{}
 	switch {
 	case s.ID > 0 && s.Flow == "" && s.Step == "":
 		path = fmt.Sprintf("/api/errors/%d/%s", s.ID, deed)
 	case s.ID == 0 && s.Flow != "":
-		path = "/api/errors/" + deed + "?" + url.Values{"flow": {s.Flow}, "step": {s.Step}}.Encode()
+		path, query = "/api/errors/"+deed, url.Values{"flow": {s.Flow}, "step": {s.Step}}
 	default:
 		return wrongInput{fmt.Errorf("say which errors: leat %s ID, or leat %s --flow FLOW [--step STEP]", deed, deed)}
 	}
+	query, err := server.scoped(query)
+	if err != nil {
+		return err
+	}
 	var answer struct{ Changed int }
-	if err := server.call(ctx, http.MethodPost, path, nil, &answer); err != nil {
+	if err := server.call(ctx, apiPart, http.MethodPost, withQuery(path, query), nil, &answer); err != nil {
 		return fmt.Errorf("%s: %w", deed, err)
 	}
 	if answer.Changed == 1 {
@@ -146,6 +123,13 @@ func (s selection) do(ctx context.Context, server server, w io.Writer, deed, one
 	}
 	fmt.Fprintf(w, "%d messages %s\n", answer.Changed, many)
 	return nil
+}
+
+func withQuery(path string, query url.Values) string {
+	if len(query) == 0 {
+		return path
+	}
+	return path + "?" + query.Encode()
 }
 
 func printJSON(w io.Writer, v any) error {

@@ -23,6 +23,7 @@ type cli struct {
 	Run       runCommand       `cmd:"" help:"Run flows on this machine."`
 	Validate  validateCommand  `cmd:"" help:"Check flow files and report every mistake."`
 	Render    renderCommand    `cmd:"" help:"Print what would run and exist for a flow."`
+	Get       getCommand       `cmd:"" help:"Show what runs in a cluster."`
 	Send      sendCommand      `cmd:"" help:"Send a message into a running flow."`
 	Errors    errorsCommand    `cmd:"" help:"List what has failed."`
 	Replay    replayCommand    `cmd:"" help:"Send the message of an error to its step again."`
@@ -30,6 +31,11 @@ type cli struct {
 	Component componentCommand `cmd:"" help:"Run a built-in component as a step, configured by ELASTICIO_* variables."`
 	Broker    brokerCommand    `cmd:"" help:"Run the embedded AMQP broker by itself, for tests."`
 	JSONata   jsonataCommand   `cmd:"" name:"jsonata" help:"Evaluate a JSONata expression on a JSON document."`
+	Operator  operatorCommand  `cmd:"" help:"Service of a cluster: make of Flow resources what runs."`
+	Scheduler schedulerCommand `cmd:"" help:"Service of a cluster: send ticks to polling flows."`
+	Router    routerCommand    `cmd:"" help:"Service of a cluster: take HTTP requests for flows."`
+	API       apiCommand       `cmd:"" name:"api" help:"Service of a cluster: what components and people ask for over HTTP."`
+	Install   installCommand   `cmd:"" help:"Make the accounts of a new platform in Kubernetes. Its installation runs this, once." hidden:""`
 	Version   versionCommand   `cmd:"" help:"Print the version."`
 }
 

@@ -32,6 +32,9 @@ type runCommand struct {
 	Profile   string            `placeholder:"FILE" help:"Write a CPU profile for go tool pprof."`
 }
 
+// dataDefault is the folder for what leat run keeps.
+const dataDefault = "leat-data"
+
 func (c *runCommand) Run(ctx context.Context, std streams) error {
 	tuneCollector()
 	if c.Profile != "" {
@@ -102,7 +105,7 @@ func (c *runCommand) options(std streams) (local.Options, error) {
 		handler = slog.NewJSONHandler(std.out, &slog.HandlerOptions{Level: level})
 	}
 	return local.Options{
-		Data:     cmp.Or(c.Data, file.Data, "leat-data"),
+		Data:     cmp.Or(c.Data, file.Data, dataDefault),
 		Listen:   cmp.Or(c.Listen, file.Listen, "localhost:8080"),
 		AMQP:     cmp.Or(c.AMQP, file.AMQP),
 		Builtin:  findBuiltin(commands),

@@ -27,8 +27,16 @@ func (c *sendCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return wrongInput{err}
 	}
+	namespace, err := c.scope()
+	if err != nil {
+		return err
+	}
+	name := c.Flow
+	if namespace != "" && !strings.Contains(name, ".") { // else it names one itself
+		name += "." + namespace
+	}
 	var answer json.RawMessage
-	if err := c.call(ctx, http.MethodPost, "/flow/"+url.PathEscape(c.Flow), body, &answer); err != nil {
+	if err := c.call(ctx, routerPart, http.MethodPost, "/flow/"+url.PathEscape(name), body, &answer); err != nil {
 		return fmt.Errorf("send message: %w", err)
 	}
 	fmt.Fprintf(std.out, "%s\n", answer)

@@ -16,6 +16,9 @@ const (
 	Snapshot    Kind = "snapshot"     // of a step; Name is the step
 	StartupData Kind = "startup-data" // what a step's startup hook returned; Name is the step
 	AccountKeys Kind = "account-keys" // credentials that a component has renewed; Name is the account, Flow is empty
+	Secret      Kind = "secret"       // credentials that a person has stored; Name is the secret, Flow is empty
+	SigningKey  Kind = "signing-key"  // of addresses that give access by themselves, a JSON string; all else is empty
+	Origin      Kind = "origin"       // which one of several flows that had the name in turn the rest is of; Name is empty
 )
 
 // Key finds a document.
@@ -94,7 +97,7 @@ func (s *Store) Update(ctx context.Context, key Key, change func(json.RawMessage
 	return nil
 }
 
-// Forget removes what is stored for a flow that was deleted: documents of its steps, and its errors.
+// Forget removes what is stored for a flow that was deleted: documents and objects of its steps, and its errors.
 func (s *Store) Forget(ctx context.Context, namespace, flow string) error {
 	db, err := s.open(ctx)
 	if err != nil {
@@ -102,6 +105,9 @@ func (s *Store) Forget(ctx context.Context, namespace, flow string) error {
 	}
 	if flow == "" {
 		return errors.New("forget flow: no name")
+	}
+	if err := s.deleteObjects(ctx, db, "namespace = $1 AND flow = $2", namespace, flow); err != nil {
+		return fmt.Errorf("forget flow %q: %w", flow, err)
 	}
 	err = s.transaction(ctx, db, "forget", func(tx *sql.Tx) error {
 		for _, table := range []string{"documents", "errors"} {

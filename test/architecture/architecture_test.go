@@ -49,9 +49,10 @@ var allowed = []struct {
 	{"internal/api", []string{"internal/amqp", "internal/flow", "internal/message", "internal/plan", "internal/store", "internal/topology"}, "the only service that opens the store"},
 	{"internal/install", []string{"internal/rabbitmq"}, "runs once, with as little as it needs"},
 	{"platform/...", nil, "descriptors, and what packs images: knows nothing of what it ships"},
+	{"internal/cluster", []string{"api/v1", "internal/..."}, "the services of a cluster, as internal/local is all of them in one process"},
 	{"internal/local", []string{"component", "internal/..."}, "everything in one process; components are handed in"},
 	{"example/...", []string{"component"}, "what anybody can write"},
-	{"cmd/...", []string{"component", "components/...", "internal/...", "jsonata"}, "puts it all together"},
+	{"cmd/...", []string{"api/v1", "component", "components/...", "internal/...", "jsonata"}, "puts it all together"},
 }
 
 type pkg struct {

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+
+	"github.com/openintegrationhub/leat/internal/cluster"
+	"github.com/openintegrationhub/leat/internal/flow"
+	"github.com/openintegrationhub/leat/internal/operator"
+)
+
+type operatorCommand struct {
+	service
+	LeaderElection bool `default:"true" negatable:"" help:"Let only one of several operators work."`
+}
+
+func (c *operatorCommand) Run(ctx context.Context, std streams) error {
+	tuneCollector()
+	settings, err := c.settings()
+	if err != nil {
+		return err
+	}
+	config, err := cluster.ServiceConfig(c.Kubeconfig)
+	if err != nil {
+		return wrongInput{err}
+	}
+	config.UserAgent = "leat-flows-operator"
+	logger := c.logger(std)
+	o, err := operator.New(operator.Options{
+		Config:         config,
+		Settings:       settings,
+		Logger:         logger,
+		Checks:         []flow.NodeCheck{checkData},
+		LeaderElection: c.LeaderElection,
+		Namespace:      leaseNamespace(),
+		Listen:         c.Listen,
+	})
+	if err != nil {
+		return err
+	}
+	logger.Info("flows-operator runs", "version", versionText(), "health", c.Listen)
+	return o.Run(ctx)
+}

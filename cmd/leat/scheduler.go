@@ -1,0 +1,17 @@
+package main
+
+import (
+	"context"
+
+	"github.com/openintegrationhub/leat/internal/cluster"
+)
+
+type schedulerCommand struct{ service }
+
+func (c *schedulerCommand) Run(ctx context.Context, std streams) error {
+	options, err := c.options("scheduler", std)
+	if err != nil {
+		return err
+	}
+	return cluster.RunScheduler(ctx, options)
+}
