@@ -18,6 +18,7 @@ type step struct {
 	Step
 	info    []byte // all members but config and snapshot, without the closing brace
 	account string // config._account, whose keys are merged into the config
+	secret  string // config.secretId
 }
 
 func newAccounts(steps []Step) *accounts {
@@ -68,8 +69,10 @@ func newStep(s Step) *step {
 	}
 	var config struct {
 		Account any `json:"_account"`
+		Secret  any `json:"secretId"`
 	}
 	_ = json.Unmarshal(s.Config, &config) // a config of another shape has no account
 	account, _ := config.Account.(string)
-	return &step{Step: s, info: info[:len(info)-1], account: account}
+	secret, _ := config.Secret.(string)
+	return &step{Step: s, info: info[:len(info)-1], account: account, secret: secret}
 }

@@ -1,7 +1,8 @@
-// Package api is the platform API that components call over HTTP (contract.md section 4): step information, renewed account keys, and the data of
-// startup hooks. Each step has credentials of its own, for Basic or Bearer authentication, and reaches just what is its own.
+// Package api is the platform API that components call over HTTP (contract.md section 4): step information, renewed account keys, the data of
+// startup hooks, files, secrets and snapshots. Each step has credentials of its own, for Basic or Bearer authentication, and reaches just what is
+// its own.
 //
-// It leaves to others: listening, which steps there are (Update), and where documents are kept (Documents).
+// It leaves to others: listening, which steps there are (Update), and where documents and files are kept (Documents, Objects).
 package api
 
 import (
@@ -9,10 +10,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -31,20 +35,33 @@ type Documents interface {
 // Options of an API.
 type Options struct {
 	Documents  Documents             // required
+	Objects    Objects               // files of components; nil for none
 	Logger     *slog.Logger          // required
 	Registerer prometheus.Registerer // of the metrics; nil for none
 
-	BodyBytesMax int // largest document that a component may store; default 1 MiB
+	BodyBytesMax   int   // largest document that a component may store; default 1 MiB
+	ObjectBytesMax int64 // largest file; default 100 MiB
+
+	// PieceTimeout is how long a sender or a receiver may rest in the middle of a body; default 30 s.
+	PieceTimeout time.Duration
 }
 
 // DefaultOptions returns what an empty Options means. Documents and Logger remain to be set.
-func DefaultOptions() Options { return Options{BodyBytesMax: 1 << 20} }
+func DefaultOptions() Options { return Options{BodyBytesMax: 1 << 20, ObjectBytesMax: 100 << 20, PieceTimeout: 30 * time.Second} }
 
 func (o *Options) validate() error {
 	if o.BodyBytesMax == 0 {
 		o.BodyBytesMax = DefaultOptions().BodyBytesMax
 	}
+	if o.ObjectBytesMax == 0 {
+		o.ObjectBytesMax = DefaultOptions().ObjectBytesMax
+	}
+	if o.PieceTimeout <= 0 {
+		o.PieceTimeout = DefaultOptions().PieceTimeout
+	}
 	switch {
+	case o.ObjectBytesMax < 0:
+		return fmt.Errorf("api options: ObjectBytesMax: %d is negative", o.ObjectBytesMax)
 	case o.BodyBytesMax < 0:
 		return fmt.Errorf("api options: BodyBytesMax: %d is negative", o.BodyBytesMax)
 	case o.Documents == nil:
@@ -77,12 +94,29 @@ type API struct {
 	accounts atomic.Pointer[accounts]
 	routes   []route
 	requests *prometheus.CounterVec
+	key      atomic.Pointer[[]byte] // of signed addresses; nil until it's needed
 }
 
 var _ http.Handler = (*API)(nil)
 
-// Prefixes are where an API wants to be mounted. A http.ServeMux in front of it redirects paths such as a//b or a/../b by itself.
-func Prefixes() []string { return []string{"/v1/", "/v2/", "/sailor-support/"} }
+// Prefixes are where an API wants to be mounted. Mount does it.
+func Prefixes() []string {
+	return []string{"/v1/", "/v2/", "/sailor-support/", "/objects", "/objects/", storagePath, "/secrets/", "/snapshots/"}
+}
+
+// Mount puts a in front of other: it gets what is below its prefixes as it came. A http.ServeMux would redirect paths such as a//b or a/../b,
+// which no component means.
+func Mount(a, other http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, prefix := range Prefixes() {
+			if r.URL.Path == prefix || strings.HasSuffix(prefix, "/") && strings.HasPrefix(r.URL.Path, prefix) {
+				a.ServeHTTP(w, r)
+				return
+			}
+		}
+		other.ServeHTTP(w, r)
+	})
+}
 
 // New returns an API that knows no step until Update is called.
 func New(opts Options) (*API, error) {
@@ -112,6 +146,10 @@ type answer struct {
 	status int
 	body   []byte // JSON
 	allow  string // header Allow
+
+	// An object in place of a body.
+	object  store.Object
+	content io.Reader
 }
 
 // refusal is an answer with an error.
@@ -125,10 +163,17 @@ func refusal(status int, format string, args ...any) answer {
 
 // ServeHTTP answers one request.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r.Body = newSteady(w, r, a.opts.PieceTimeout)
 	route, res := a.serve(r)
+	a.requests.WithLabelValues(route, strconv.Itoa(res.status)).Inc()
 	h := w.Header()
-	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(a.opts.PieceTimeout)) // a long upload has used up the server's
+	if res.content != nil {
+		a.writeObject(w, r, res)
+		return
+	}
+	h.Set("Content-Type", "application/json")
 	if res.allow != "" {
 		h.Set("Allow", res.allow)
 	}
@@ -137,11 +182,17 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(res.status)
 	w.Write(res.body) // an error means that the client has gone
-	a.requests.WithLabelValues(route, strconv.Itoa(res.status)).Inc()
 }
 
 // serve also names the route, for the metrics.
 func (a *API) serve(r *http.Request) (string, answer) {
+	if strings.HasPrefix(r.URL.Path, storagePath) {
+		res, err := a.serveStorage(r)
+		if err != nil {
+			res = a.failed(r, nil, err)
+		}
+		return "storage", res
+	}
 	s := a.accounts.Load().find(r)
 	if s == nil {
 		a.opts.Logger.Debug("request without valid credentials", "path", r.URL.Path)
@@ -153,11 +204,13 @@ func (a *API) serve(r *http.Request) (string, answer) {
 	}
 	for _, known := range a.routes {
 		ids, ok := known.match(path)
-		if !ok {
+		if !ok || known.objects && a.opts.Objects == nil {
 			continue
 		}
-		if res := known.check(s, ids); res.status != 0 {
-			return known.name, res
+		if known.check != nil {
+			if res := known.check(s, ids); res.status != 0 {
+				return known.name, res
+			}
 		}
 		do, ok := known.methods[r.Method]
 		if !ok {
@@ -174,16 +227,28 @@ func (a *API) serve(r *http.Request) (string, answer) {
 	return "", refusal(http.StatusNotFound, "no such path")
 }
 
-// failed is where an error becomes an answer.
+// failed is where an error becomes an answer; s may be nil.
 func (a *API) failed(r *http.Request, s *step, err error) answer {
-	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
+	tooLarge, bad := new(http.MaxBytesError), badRequest{}
+	switch {
+	case errors.As(err, &tooLarge):
 		return refusal(http.StatusRequestEntityTooLarge, "body: more than the limit of %d bytes", tooLarge.Limit)
-	}
-	if bad := (badRequest{}); errors.As(err, &bad) {
+	case errors.Is(err, errSlow):
+		return refusal(http.StatusRequestTimeout, "%v", errSlow)
+	case errors.As(err, &bad):
 		return refusal(http.StatusBadRequest, "%s", bad.text)
+	case errors.Is(err, store.ErrNoObject):
+		return refusal(http.StatusNotFound, "%v", store.ErrNoObject)
+	case errors.Is(err, store.ErrObjectsFull):
+		a.opts.Logger.Error("object storage is full")
+		return refusal(http.StatusInsufficientStorage, "%v", store.ErrObjectsFull)
 	}
 	if r.Context().Err() == nil {
-		a.opts.Logger.Error("answer component", "flow", s.Flow, "step", s.ID, "path", r.URL.Path, "err", err)
+		logger := a.opts.Logger
+		if s != nil { // else the path is a signed address, which gives access
+			logger = logger.With("flow", s.Flow, "step", s.ID, "path", r.URL.Path)
+		}
+		logger.Error("answer component", "err", err)
 	}
 	return refusal(http.StatusInternalServerError, "can't answer now, the platform's log says why")
 }

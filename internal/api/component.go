@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 
 	"github.com/openintegrationhub/leat/internal/message"
@@ -30,6 +29,18 @@ func (a *API) stepInfo(r *http.Request, s *step, _ []string) (answer, error) {
 		body = append(append(body, `,"snapshot":`...), snapshot...)
 	}
 	return answer{status: http.StatusOK, body: append(body, '}')}, nil
+}
+
+// getSnapshot answers GET /snapshots/flows/FLOW/steps/STEP, which ferryman asks for with each message (contract.md section 6).
+func (a *API) getSnapshot(r *http.Request, s *step, _ []string) (answer, error) {
+	snapshot, err := a.opts.Documents.Get(r.Context(), s.key(store.Snapshot))
+	switch {
+	case err != nil:
+		return answer{}, fmt.Errorf("read snapshot: %w", err)
+	case snapshot == nil:
+		return refusal(http.StatusNotFound, "step %q has no snapshot yet", s.ID), nil
+	}
+	return answer{status: http.StatusOK, body: append(append([]byte(`{"data":`), snapshot...), '}')}, nil
 }
 
 func (s *step) key(kind store.Kind) store.Key {
@@ -115,20 +126,4 @@ func (a *API) deleteStartup(r *http.Request, s *step, _ []string) (answer, error
 		return answer{}, fmt.Errorf("delete startup data: %w", err)
 	}
 	return answer{status: http.StatusOK, body: []byte("{}")}, nil
-}
-
-// read returns the body of a request.
-func (a *API) read(r *http.Request) ([]byte, error) {
-	limit := int64(a.opts.BodyBytesMax)
-	if r.ContentLength > limit {
-		return nil, &http.MaxBytesError{Limit: limit}
-	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
-	if err != nil {
-		return nil, badRequest{"body: " + err.Error()}
-	}
-	if int64(len(body)) > limit {
-		return nil, &http.MaxBytesError{Limit: limit}
-	}
-	return body, nil
 }

@@ -12,21 +12,36 @@ import (
 type route struct {
 	name    string   // for the metrics
 	path    []string // segments; "*" takes any, and is one of the ids
-	methods map[string]func(*API, *http.Request, *step, []string) (answer, error)
-	check   func(s *step, ids []string) answer // whether the ids are the step's own; a zero answer lets it go on
+	methods methods
+	check   func(s *step, ids []string) answer // whether the ids are the step's own; a zero answer lets it go on; nil for always
+	objects bool                               // only there with Options.Objects
 }
 
+// methods are what can be done at a path, by the names of HTTP.
+type methods = map[string]func(*API, *http.Request, *step, []string) (answer, error)
+
 func routes() []route {
-	info := map[string]func(*API, *http.Request, *step, []string) (answer, error){http.MethodGet: (*API).stepInfo}
-	account := map[string]func(*API, *http.Request, *step, []string) (answer, error){http.MethodPut: (*API).putAccount}
-	startup := map[string]func(*API, *http.Request, *step, []string) (answer, error){
-		http.MethodGet: (*API).getStartup, http.MethodPost: (*API).postStartup, http.MethodDelete: (*API).deleteStartup}
+	info := methods{http.MethodGet: (*API).stepInfo}
+	account := methods{http.MethodPut: (*API).putAccount}
+	startup := methods{http.MethodGet: (*API).getStartup, http.MethodPost: (*API).postStartup, http.MethodDelete: (*API).deleteStartup}
+	signed := methods{http.MethodPost: (*API).postSignedURL}
+	secret, refresh := methods{http.MethodGet: (*API).getSecret}, methods{http.MethodPost: (*API).getSecret}
+	object := methods{http.MethodGet: (*API).getObject, http.MethodHead: (*API).getObject, http.MethodPut: (*API).putObject, http.MethodDelete: (*API).deleteObject}
 	return []route{
 		{name: "step", path: []string{"v1", "tasks", "*", "steps", "*"}, methods: info, check: ownStep},
 		{name: "step", path: []string{"v2", "tasks", "*", "steps", "*"}, methods: info, check: ownStep},
 		{name: "account", path: []string{"v1", "accounts", "*"}, methods: account, check: ownAccount},
 		{name: "account", path: []string{"v2", "accounts", "*"}, methods: account, check: ownAccount},
 		{name: "startup", path: []string{"sailor-support", "hooks", "task", "*", "startup", "data"}, methods: startup, check: ownFlow},
+		{name: "storage", path: []string{"v1", "resources", "storage", "signed-url"}, methods: signed, objects: true},
+		{name: "storage", path: []string{"v2", "resources", "storage", "signed-url"}, methods: signed, objects: true},
+		{name: "storage", path: []string{"v1", "resources", "s3", "signed-url"}, methods: signed, objects: true},
+		{name: "object", path: []string{"objects"}, methods: methods{http.MethodPost: (*API).postObject}, objects: true},
+		{name: "object", path: []string{"objects", "*"}, methods: object, objects: true},
+		{name: "secret", path: []string{"v2", "workspaces", "*", "secrets", "*"}, methods: secret, check: ownSecret},
+		{name: "secret", path: []string{"v2", "workspaces", "*", "secrets", "*", "refresh"}, methods: refresh, check: ownSecret},
+		{name: "secret", path: []string{"secrets", "*"}, methods: methods{http.MethodGet: (*API).getFerrymanSecret}, check: ownSecret},
+		{name: "snapshot", path: []string{"snapshots", "flows", "*", "steps", "*"}, methods: methods{http.MethodGet: (*API).getSnapshot}, check: ownStep},
 	}
 }
 
@@ -53,7 +68,11 @@ func (r *route) allow() string {
 // segments splits the path of a request. Ids may hold colons, and are compared with what's known, but never become part of another path:
 // nothing that looks like one gets through.
 func segments(r *http.Request) ([]string, bool) {
-	path := strings.Split(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/")
+	text := strings.TrimPrefix(r.URL.EscapedPath(), "/")
+	if text == "objects/" { // the JVM library has the slash, the others don't
+		text = "objects"
+	}
+	path := strings.Split(text, "/")
 	for i, text := range path {
 		plain, err := url.PathUnescape(text)
 		if err != nil || plain == "" || plain == "." || plain == ".." || strings.ContainsAny(plain, "/\\\x00") {

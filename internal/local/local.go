@@ -164,7 +164,7 @@ func (w *World) Start() (err error) {
 	if w.store, err = store.New(store.Options{Database: filepath.Join(w.opts.Data, "leat.db"), Logger: w.opts.Logger}); err != nil {
 		return err
 	}
-	if w.api, err = api.New(api.Options{Documents: w.store, Logger: w.opts.Logger, Registerer: w.registry}); err != nil {
+	if w.api, err = api.New(api.Options{Documents: w.store, Objects: w.store, Logger: w.opts.Logger, Registerer: w.registry}); err != nil {
 		return err
 	}
 	w.collector = api.NewCollector(api.CollectorOptions{Connect: w.connect, API: w.api, Errors: w.store, Logger: w.opts.Logger})

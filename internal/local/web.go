@@ -20,17 +20,15 @@ func (w *World) handler() http.Handler {
 	w.registry.MustRegister(stepCollector{&w.stats})
 	mux := http.NewServeMux()
 	mux.HandleFunc("/flow/", w.serveFlow)
-	for _, prefix := range api.Prefixes() {
-		mux.Handle(prefix, w.api)
-	}
-	// A page of another site, open in the same browser, must not be able to replay or discard.
+	// A page of another site, open in the same browser, must not be able to replay, discard or overwrite.
 	mux.Handle("/api/", http.NewCrossOriginProtection().Handler(w.errors))
+	mux.Handle("/api/secrets/", http.NewCrossOriginProtection().Handler(api.NewSecretAPI(w.store, w.opts.Logger)))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(w.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(rw http.ResponseWriter, r *http.Request) {
 		answer(rw, http.StatusOK, map[string]any{"status": "OK"})
 	})
 	mux.HandleFunc("GET /readyz", w.ready)
-	return mux
+	return api.Mount(w.api, mux)
 }
 
 // serveFlow hands a request to the router. Until the first Apply is through no flow is known, which isn't the same as one that doesn't exist:

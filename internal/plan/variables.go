@@ -47,6 +47,8 @@ func variables(f *flow.Flow, n *flow.Node, account topology.Account, secrets Sec
 	set("ELASTICIO_ERROR_ROUTING_KEY", key(topology.Error))
 	set("ELASTICIO_REBOUND_ROUTING_KEY", key(topology.Rebound))
 	set("ELASTICIO_SNAPSHOT_ROUTING_KEY", key(topology.Snapshot))
+	set("ELASTICIO_OBJECT_STORAGE_URI", p.APIURI) // with its token: the JVM library fails with one of them alone (contract.md section 8, 26)
+	secret("ELASTICIO_OBJECT_STORAGE_TOKEN", own.APIKey)
 	// Ferryman's names for the same things.
 	set("ELASTICIO_BACKCHANNEL_EXCHANGE", f.Name)
 	set("ELASTICIO_NODE_EXCHANGE", f.Name)

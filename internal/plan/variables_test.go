@@ -17,7 +17,8 @@ const always = `FLOW_ID STEP_ID FUNCTION EXEC_ID USER_ID COMP_ID CONTAINER_ID WO
 	MESSAGE_CRYPTO_PASSWORD MESSAGE_CRYPTO_IV
 	AMQP_PERSISTENT_MESSAGES
 	BACKCHANNEL_EXCHANGE NODE_EXCHANGE OUTPUT_ROUTING_KEY STATE_ROUTING_KEY
-	SNAPSHOTS_SERVICE_BASE_URL SECRET_SERVICE_BASE_URL`
+	SNAPSHOTS_SERVICE_BASE_URL SECRET_SERVICE_BASE_URL
+	OBJECT_STORAGE_URI OBJECT_STORAGE_TOKEN`
 
 // variables returns those of each step of f.
 func variables(t *testing.T, f *flow.Flow) map[string]map[string]plan.Variable {
@@ -68,7 +69,7 @@ func TestSecretsAreMarked(t *testing.T) {
 		MANDRILL_API_KEY: a, smtp_password: b, Token: c, SMTP_URL: "smtp://me:pass@host", DB: "postgres://me@host/db", COLOUR: blue, PUBLIC_URL: "https://example.com"}`)
 	all := variables(t, f)["shape"]
 	for _, name := range []string{
-		"ELASTICIO_API_KEY", "ELASTICIO_AMQP_URI", "ELASTICIO_MESSAGE_CRYPTO_PASSWORD", "ELASTICIO_MESSAGE_CRYPTO_IV",
+		"ELASTICIO_API_KEY", "ELASTICIO_OBJECT_STORAGE_TOKEN", "ELASTICIO_AMQP_URI", "ELASTICIO_MESSAGE_CRYPTO_PASSWORD", "ELASTICIO_MESSAGE_CRYPTO_IV",
 		"MANDRILL_API_KEY", "smtp_password", "Token", "SMTP_URL",
 	} {
 		if v, ok := all[name]; !ok || !v.Secret {

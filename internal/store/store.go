@@ -33,11 +33,18 @@ type Options struct {
 	ErrorsAge      time.Duration
 	ErrorsMax      int
 	ErrorsBytesMax int64
+
+	// Bounds of objects: how long one is kept at most, default 7 days, and how many bytes they have together, default 10 GiB.
+	ObjectsAge      time.Duration
+	ObjectsBytesMax int64
 }
 
 // DefaultOptions returns what an empty Options means. Database and Logger remain to be set.
 func DefaultOptions() Options {
-	return Options{Now: time.Now, ErrorsAge: 30 * 24 * time.Hour, ErrorsMax: 100_000, ErrorsBytesMax: 2 << 30}
+	return Options{
+		Now: time.Now, ErrorsAge: 30 * 24 * time.Hour, ErrorsMax: 100_000, ErrorsBytesMax: 2 << 30,
+		ObjectsAge: 7 * 24 * time.Hour, ObjectsBytesMax: 10 << 30,
+	}
 }
 
 func (o *Options) validate() error {
@@ -54,6 +61,12 @@ func (o *Options) validate() error {
 	if o.ErrorsBytesMax == 0 {
 		o.ErrorsBytesMax = d.ErrorsBytesMax
 	}
+	if o.ObjectsAge == 0 {
+		o.ObjectsAge = d.ObjectsAge
+	}
+	if o.ObjectsBytesMax == 0 {
+		o.ObjectsBytesMax = d.ObjectsBytesMax
+	}
 	switch {
 	case o.Database == "":
 		return errors.New("store options: Database: missing")
@@ -61,6 +74,8 @@ func (o *Options) validate() error {
 		return errors.New("store options: Logger: missing")
 	case o.ErrorsAge < 0, o.ErrorsMax < 0, o.ErrorsBytesMax < 0:
 		return errors.New("store options: ErrorsAge, ErrorsMax or ErrorsBytesMax: negative")
+	case o.ObjectsAge < 0, o.ObjectsBytesMax < 0:
+		return errors.New("store options: ObjectsAge or ObjectsBytesMax: negative")
 	}
 	return nil
 }
@@ -74,7 +89,8 @@ type Store struct {
 	mu       sync.Mutex // guards those below
 	db       *sql.DB    // nil until it's needed
 	closed   bool
-	recorded int // errors since the last Prune
+	recorded int       // errors since the last Prune
+	expired  time.Time // when objects were looked through last
 }
 
 // New returns a store that isn't opened yet.

@@ -199,7 +199,7 @@ func TestNewerTablesAreRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		err := s.reopen(t).Open(t.Context())
-		if err == nil || !strings.Contains(err.Error(), "its tables are of version 99, this program knows 1: use a newer one") {
+		if err == nil || !strings.Contains(err.Error(), "its tables are of version 99, this program knows 2: use a newer one") {
 			t.Errorf("got %v", err)
 		}
 	})
