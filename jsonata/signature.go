@@ -333,8 +333,9 @@ func (s *signature) validate(ev *evaluator, args []Value, context Value) ([]Valu
 			ev.stack = append(ev.stack, next())
 			continue
 		}
+		exact := spells(types[matched:matched+n], p.sub)
 		for range n {
-			arg, err := p.convert(ev, next(), types[matched])
+			arg, err := p.convert(ev, next(), types[matched], exact)
 			if err != nil {
 				return nil, err
 			}
@@ -378,8 +379,22 @@ func (p *param) allItems(ev *evaluator, a *array) (bool, *Error) {
 	return true, nil
 }
 
-// convert wraps a single value into an array where the parameter is one, and checks the items' type.
-func (p *param) convert(ev *evaluator, arg Value, t typeMask) (Value, *Error) {
+// spells tells whether text has the letters of the types.
+func spells(types []typeMask, text string) bool {
+	if len(types) != len(text) {
+		return false
+	}
+	for i, t := range types {
+		if typeLetters[text[i]] != t {
+			return false
+		}
+	}
+	return true
+}
+
+// convert wraps a single value into an array where the parameter is one, and checks the items' type. exact: the types of
+// all that the parameter takes spell the items' type.
+func (p *param) convert(ev *evaluator, arg Value, t typeMask, exact bool) (Value, *Error) {
 	if !p.array || t == tMissing {
 		return arg, nil
 	}
@@ -393,7 +408,7 @@ func (p *param) convert(ev *evaluator, arg Value, t typeMask) (Value, *Error) {
 		}
 		return arg, err
 	}
-	if p.sub != "" && (len(p.sub) != 1 || p.subMask != t) {
+	if p.sub != "" && !exact {
 		return arg, fail("T0412", arg)
 	}
 	return plain([]Value{arg}), nil

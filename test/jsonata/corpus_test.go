@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -24,6 +26,7 @@ type suiteCase struct {
 	expr  string
 	input json.RawMessage
 	parts [][2]int // where the expression has fragments
+	names []string // of the input's fields
 }
 
 func readCorpus(t testing.TB) *corpus {
@@ -75,7 +78,7 @@ func readCorpus(t testing.TB) *corpus {
 
 // add keeps a case and the expressions within it.
 func (c *corpus) add(expr string, input json.RawMessage) {
-	s := suiteCase{expr: expr, input: input}
+	s := suiteCase{expr: expr, input: input, names: names(input)}
 	for _, p := range pieces(expr) {
 		text := expr[p[0]:p[1]]
 		if _, err := jsonata.Compile(text); err != nil {
@@ -87,6 +90,31 @@ func (c *corpus) add(expr string, input json.RawMessage) {
 		}
 	}
 	c.cases = append(c.cases, s)
+}
+
+// fieldName finds the keys of JSON.
+var fieldName = regexp.MustCompile(`"([^"\\` + "`" + `]*)"\s*:`)
+
+// names lists the keys of a document as an expression has them, some fields of others among them.
+func names(input json.RawMessage) []string {
+	list := slices.Clone(fields[:2])
+	for _, m := range fieldName.FindAllSubmatch(input, -1) {
+		name := "`" + string(m[1]) + "`"
+		if !slices.Contains(list, name) {
+			list = append(list, name)
+		}
+	}
+	return list
+}
+
+// fresh is an expression of its own for the input of a case.
+func (c *corpus) fresh(g *generator) question {
+	s := c.cases[g.IntN(len(c.cases))]
+	for len(s.names) < 4 {
+		s = c.cases[g.IntN(len(c.cases))]
+	}
+	g.fields = s.names
+	return question{Expr: g.expr(1 + g.IntN(4)), Input: s.input}
 }
 
 // pieces cuts an expression at brackets, separators and dots outside of strings: everything between two cuts of the same
@@ -132,6 +160,7 @@ func (c *corpus) mutant(g *generator) question {
 	s := c.cases[g.IntN(len(c.cases))]
 	expr, input := s.expr, s.input
 	parts := s.parts
+	g.fields = s.names
 	for range 1 + g.IntN(3) {
 		switch g.IntN(9) {
 		case 0, 1:

@@ -222,11 +222,14 @@ func faults(t *testing.T) []string {
 	return names
 }
 
-// ask makes the question of a seed: every other one out of the reference's suite.
+// question makes the question of a seed: three of four take from the reference's suite.
 func (d *differential) question(seed uint64) question {
 	g := newGenerator(seed)
-	if seed%2 == 1 {
+	switch seed % 4 {
+	case 1, 3:
 		return d.corpus.mutant(g)
+	case 2:
+		return d.corpus.fresh(g)
 	}
 	return question{Expr: g.expr(1 + g.IntN(4)), Input: []byte(g.input(3))}
 }

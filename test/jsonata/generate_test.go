@@ -10,11 +10,12 @@ import (
 // field names, arguments mostly of the right type.
 type generator struct {
 	*rand.Rand
-	vars []string
+	vars   []string
+	fields []string
 }
 
 func newGenerator(seed uint64) *generator {
-	return &generator{Rand: rand.New(rand.NewPCG(seed, 0x6a736f6e617461))}
+	return &generator{Rand: rand.New(rand.NewPCG(seed, 0x6a736f6e617461)), fields: fields}
 }
 
 func (g *generator) pick(list ...string) string { return list[g.IntN(len(list))] }
@@ -101,7 +102,7 @@ func (g *generator) variable() string {
 	return g.pick("$", "$$", "$", "$nothing")
 }
 
-func (g *generator) field() string { return fields[g.IntN(len(fields))] }
+func (g *generator) field() string { return g.fields[g.IntN(len(g.fields))] }
 
 func (g *generator) list(depth int) string {
 	var parts []string
@@ -223,6 +224,9 @@ func (g *generator) arg(kind byte, depth int) string {
 		return g.pick(`/a/`, `/[ab]+/i`, `/(b)|(c)/`, `/(a)(b)?/`, `/\s*-?/`, `/^./`, `"a"`, `"b"`, `"-"`, `""`, `/\d+(?=0)/`)
 	case 'p':
 		return g.pick(`"#,##0.00"`, `"0"`, `"000"`, `"#0.0#"`, `"0.0e0"`, `"w"`, `"W;o"`, `"I"`, `"a"`, `"A"`, `"0;o"`, `"#,##0"`, `"00%"`, `"0.00;(0.00)"`, `"x0y"`, `"Ww"`)
+	case 'q':
+		return g.pick(`{"decimal-separator": ",", "grouping-separator": "."}`, `{"zero-digit": "٠"}`, `{"minus-sign": "~", "percent": "pc"}`, `{"exponent-separator": "E"}`, "{}",
+			`{"digit": "x", "pattern-separator": "!"}`, `{"per-mille": "pm", "infinity": "oo", "NaN": "no"}`)
 	case 't':
 		return g.pick(`"[Y0001]-[M01]-[D01]"`, `"[H01]:[m01]:[s01].[f001]"`, `"[FNn], [D1o] [MNn] [Y]"`, `"[h]:[m] [P]"`, `"[Y]-W[W01]-[F1]"`, `"[d] [w] [x] [X]"`,
 			`"[Z] [z] [Z0]"`, `"[Dwo] of [MN,3-3], [Yw]"`, `"[YI] [Y,2] [M#1]"`, `"[[[Y]]]"`, `"[q]"`, `"[Y"`)
@@ -237,10 +241,10 @@ func (g *generator) arg(kind byte, depth int) string {
 // calls lists the built-in functions with the kinds of their arguments; after ? they are optional.
 var calls = []string{"sum a", "count a", "max a", "min a", "average a", "string x?b", "substring s?nn", "substringBefore ss", "substringAfter ss",
 	"lowercase s", "uppercase s", "length s", "trim s", "pad sn?s", "match sr?n", "contains sr", "replace sr?sn", "split sr?n", "join a?s",
-	"formatNumber np", "formatBase n?n", "formatInteger np", "parseInteger sp", "number x", "floor n", "ceil n", "round n?n", "abs n", "sqrt n",
+	"formatNumber np?q", "min a", "formatBase n?n", "formatInteger np", "parseInteger sp", "number x", "floor n", "ceil n", "round n?n", "abs n", "sqrt n",
 	"power nn", "boolean x", "not x", "map af", "filter af", "single a?f", "reduce a?x", "sift of", "each of", "zip a?aa", "keys o", "lookup os",
 	"append xx", "exists x", "spread x", "merge a", "reverse a", "type x", "sort a?f", "distinct a", "base64encode s", "base64decode s",
-	"encodeUrlComponent s", "encodeUrl s", "decodeUrlComponent s", "decodeUrl s", "toMillis s?t", "fromMillis mt?z", "eval s?x", "clone o", "assert b?s",
+	"encodeUrlComponent s", "encodeUrl s", "decodeUrlComponent s", "decodeUrl s", "toMillis s?t", "fromMillis mt?z", "eval s?x", "clone o", "assert b?s", "sift o?f",
 	"error s"}
 
 func (g *generator) call(depth int) string {
