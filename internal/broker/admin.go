@@ -269,26 +269,12 @@ func (b *Broker) dropGrants(vhost string) error {
 
 // do runs f on a virtual host as its administrator, and returns when the definitions it wrote are on disk.
 func (b *Broker) do(vhost string, f func(*core.Conn) *core.Error) error {
-	sp := b.space(vhost)
-	if sp == nil {
-		return fmt.Errorf("virtual host %q: %w", vhost, ErrNotFound)
-	}
-	var refused *core.Error
-	var batch uint64
-	sp.Do(func(v *core.VHost) {
-		before := v.Defines()
-		refused = f(v.Admin())
-		if v.Defines() != before {
-			batch = v.Batch()
+	return b.changing(vhost, func(v *core.VHost) error {
+		if err := f(v.Admin()); err != nil {
+			return err
 		}
-	})
-	if refused != nil {
-		return refused
-	}
-	if batch == 0 {
 		return nil
-	}
-	return sp.Await(batch)
+	})
 }
 
 // DeclareQueue makes a queue, or checks that the one there is the same. Refusals are *core.Error here and below.

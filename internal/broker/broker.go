@@ -126,7 +126,7 @@ func (b *Broker) restore() error {
 		return metas[queue]
 	}
 	// Kinds in the order they need each other: accounts and virtual hosts first, bindings last.
-	for _, kinds := range []string{"vup", "xq", "y"} {
+	for _, kinds := range []string{"vup", "l", "xq", "y"} {
 		for _, d := range definitions {
 			kind, vhost, ok := core.DefinitionVHost(d.Key)
 			if !ok || !strings.ContainsRune(kinds, rune(kind)) {

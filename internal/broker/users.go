@@ -223,6 +223,7 @@ type access struct {
 
 	epoch                  uint64
 	grants                 *grants
+	impersonates           bool
 	configure, write, read map[string]bool
 }
 
@@ -237,6 +238,7 @@ func (a *access) refresh() *grants {
 	a.accounts.mu.RLock()
 	a.grants = nil
 	if u := a.accounts.users[a.user]; u != nil {
+		a.impersonates = slices.Contains(u.tags, "impersonator")
 		if g := u.vhosts[a.vhost]; g != nil && g.entry {
 			a.grants = g
 		}
@@ -265,6 +267,9 @@ func (a *access) may(cache map[string]bool, re *regexp.Regexp, name string) bool
 
 // User is the user's name.
 func (a *access) User() string { return a.user }
+
+// Impersonates says whether the user has the tag for it.
+func (a *access) Impersonates() bool { return a.refresh() != nil && a.impersonates }
 
 // Configure says whether the user may make and remove the named queue or exchange.
 func (a *access) Configure(name string) bool {

@@ -48,7 +48,7 @@ func Run(t *testing.T, target Target) {
 
 	tests := map[string]func(*bed){}
 	for _, chapter := range []map[string]func(*bed){
-		publishLaw, consumeLaw, prefetchLaw, queueLaw, exchangeLaw, ttlLaw, deadLetterLaw, lengthLaw, priorityLaw, replyLaw, errorLaw, accessLaw, connectionLaw, frameLaw, txLaw, oddLaw,
+		publishLaw, consumeLaw, prefetchLaw, queueLaw, exchangeLaw, ttlLaw, deadLetterLaw, lengthLaw, priorityLaw, replyLaw, errorLaw, accessLaw, connectionLaw, frameLaw, txLaw, oddLaw, policyLaw,
 	} {
 		maps.Copy(tests, chapter)
 	}

@@ -7,13 +7,15 @@ import (
 )
 
 var prefetchLaw = map[string]func(*bed){
-	"a consumer's prefetch holds for each consumer":        consumerPrefetch,
-	"a channel's prefetch holds for all its consumers":     channelPrefetch,
-	"a consumer keeps the prefetch it started with":        prefetchIsTakenAtStart,
-	"prefetch doesn't hold for get or for automatic acks":  prefetchLimitsOnly,
-	"a raised channel prefetch delivers at once":           raisedPrefetch,
-	"an ack frees a place, and so does putting back":       freedPlaces,
-	"a full consumer doesn't hold up another on its queue": fullConsumer,
+	"a consumer's prefetch holds for each consumer":                                     consumerPrefetch,
+	"a channel's prefetch holds for all its consumers":                                  channelPrefetch,
+	"a consumer keeps the prefetch it started with":                                     prefetchIsTakenAtStart,
+	"prefetch doesn't hold for get or for automatic acks":                               prefetchLimitsOnly,
+	"a raised channel prefetch delivers at once":                                        raisedPrefetch,
+	"an ack frees a place, and so does putting back":                                    freedPlaces,
+	"a channel's prefetch holds up consumers that don't acknowledge while it's reached": prefetchHoldsUpAll,
+	"queues take turns with a channel's prefetch":                                       prefetchInTurns,
+	"a full consumer doesn't hold up another on its queue":                              fullConsumer,
 }
 
 func consumerPrefetch(b *bed) {
@@ -118,4 +120,45 @@ func fullConsumer(b *bed) {
 	b.send(ch, "", q, "1", "2", "3", "4", "5", "6")
 	b.take(slowIn, 1)
 	b.take(fastIn, 5)
+}
+
+func prefetchHoldsUpAll(b *bed) {
+	ch := b.channel()
+	one, two := b.put(ch, 1, nil), b.put(ch, 1, nil)
+	b.must(ch.Qos(1, 0, true))
+	_, first := b.consume(ch, one, nil)
+	d := b.receive(first)
+	second, err := ch.Consume(two, b.name("c"), true, false, false, false, nil)
+	b.must(err)
+	b.quiet(second, ch)
+	b.must(d.Ack(false))
+	b.receive(second)
+}
+
+func prefetchInTurns(b *bed) {
+	ch := b.channel()
+	b.must(ch.Qos(1, 0, true))
+	var queues []string
+	in := make(chan amqp.Delivery)
+	for range 3 {
+		q := b.put(ch, 20, nil)
+		_, from := b.consume(ch, q, nil)
+		queues = append(queues, q)
+		go func() {
+			for d := range from {
+				select {
+				case in <- d:
+				case <-b.Context().Done():
+				}
+			}
+		}()
+	}
+	for range 20 {
+		b.must(b.receive(in).Ack(false))
+	}
+	for _, q := range queues {
+		if n := b.ready(ch, q); n == 20 {
+			b.Errorf("nothing was taken from queue %s", q)
+		}
+	}
 }

@@ -23,6 +23,7 @@ var publishLaw = map[string]func(*bed){
 	"header tables of every field type arrive":                                          headersArrive,
 	"a message goes once to a queue that matches twice":                                 oneCopyPerQueue,
 	"CC and BCC headers add routing keys, and BCC isn't delivered":                      carbonCopies,
+	"each of a message's keys counts at each exchange it passes":                        carbonCopiesPassExchanges,
 	"confirms of a message that goes to many queues come once":                          confirmOfFanOut,
 	"a publisher that isn't in confirm mode gets no confirms":                           noConfirmWithoutSelect,
 	"publishers on many channels of one connection don't disturb each other":            manyChannels,
@@ -205,6 +206,15 @@ func carbonCopies(b *bed) {
 		b.equal(q, []any{d.RoutingKey, hasCC, hasBCC, d.Headers["x"]}, []any{to, true, false, "y"})
 	}
 	b.equal("messages left", b.ready(ch, cc), 0)
+}
+
+func carbonCopiesPassExchanges(b *bed) {
+	ch := b.channel()
+	first, second, q := b.exchange(ch, "direct", nil), b.exchange(ch, "topic", nil), b.queue(ch, nil)
+	b.must(ch.ExchangeBind(second, "one", first, false, nil))
+	b.bind(ch, q, "two", second, nil)
+	b.publish(ch, first, "none", amqp.Publishing{Body: []byte("m"), Headers: amqp.Table{"CC": []any{"one"}, "BCC": []any{"two"}}})
+	b.equal("messages", b.drain(ch, q), []string{"m"})
 }
 
 func confirmOfFanOut(b *bed) {

@@ -1,7 +1,11 @@
 package amqptest
 
 import (
+	"context"
+
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/openintegrationhub/leat/internal/rabbitmq"
 )
 
 // moreRefusals are about queue types and arguments that few clients use.
@@ -86,6 +90,46 @@ var oddLaw = map[string]func(*bed){
 		q := b.queue(ch, amqp.Table{"x-queue-type": "classic"})
 		_, err := ch.QueueDeclare(q, true, false, false, false, nil)
 		b.must(err)
+	},
+	"line ends in names are left out": func(b *bed) {
+		ch := b.channel()
+		q, x := b.name("q"), b.name("x")
+		_, err := ch.QueueDeclare(q+"-\r\n1", true, false, false, true, nil)
+		b.must(err)
+		b.must(ch.ExchangeDeclare(x+"-\n1", "topic", true, false, false, false, nil))
+		b.must(ch.QueueBind(q+"-\n1", "k", x+"-\n1", false, nil))
+		b.send(ch, x+"-1", "k", "m")
+		b.equal("messages", b.drain(ch, q+"-1"), []string{"m"})
+		_, err = ch.QueueDelete(q+"-\n1", false, false, false)
+		b.must(err)
+		b.must(ch.ExchangeDelete(x+"-\n1", false, false))
+		b.wantRefusal(ch, 404, "NOT_FOUND - no queue '"+q+"-1' in vhost '"+b.vhost+"'", func() error {
+			_, err := ch.QueueDeclarePassive(q+"-1", true, false, false, false, nil)
+			return err
+		})
+	},
+	"an impersonator may set others' user ids": func(b *bed) {
+		user := b.name("user")
+		b.must(b.api.PutPassword(b.Context(), user, "secret", "impersonator"))
+		b.Cleanup(func() { b.must(b.api.DeleteUser(context.Background(), user)) })
+		b.must(b.api.PutPermission(b.Context(), rabbitmq.Permission{VHost: b.vhost, User: user, Configure: ".*", Write: ".*", Read: ".*"}))
+		ch := b.channelOf(b.dialAs(amqp.Config{SASL: []amqp.Authentication{&amqp.PlainAuth{Username: user, Password: "secret"}}}))
+		q := b.queue(ch, nil)
+		b.publish(ch, "", q, amqp.Publishing{UserId: "another"})
+		b.equal("user id", b.get(ch, q).UserId, "another")
+	},
+	"deaths that old brokers wrote one by one are counted": func(b *bed) {
+		ch := b.channel()
+		dead := b.queue(ch, nil)
+		q := b.queue(ch, amqp.Table{"x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead})
+		old := func(queue string) amqp.Table { return amqp.Table{"queue": queue, "reason": "expired"} }
+		b.publish(ch, "", q, amqp.Publishing{Headers: amqp.Table{"x-death": []any{old("a"), old("b"), old("a"), old("a")}}})
+		b.must(b.get(ch, q).Reject(false))
+		counts := map[any]any{}
+		for _, death := range b.get(ch, dead).Headers["x-death"].([]any) {
+			counts[death.(amqp.Table)["queue"]] = death.(amqp.Table)["count"]
+		}
+		b.equal("counts", []any{len(counts), counts[q], counts["a"], counts["b"]}, []any{3, int64(1), int64(3), int64(1)})
 	},
 	"no-local is ignored": func(b *bed) {
 		ch := b.channel()

@@ -9,6 +9,7 @@ var txLaw = map[string]func(*bed){
 	"acks of a transaction hold once it's committed":            txAck,
 	"a transaction and confirms exclude each other":             txOrConfirm,
 	"a commit without a transaction is refused":                 txMissing,
+	"what a transaction has acknowledged isn't recovered":       txRecover,
 	"a transaction ends with its channel, undone":               txClosed,
 }
 
@@ -74,4 +75,16 @@ func txClosed(b *bed) {
 	b.must(tx.Publish("", q, false, false, amqp.Publishing{Body: []byte("lost")}))
 	b.must(tx.Close())
 	b.equal("messages", b.ready(ch, q), 0)
+}
+
+func txRecover(b *bed) {
+	ch, tx := b.channel(), b.txChannel()
+	q := b.put(ch, 2, nil)
+	b.must(b.get(tx, q).Ack(false))
+	b.get(tx, q)
+	b.must(tx.Recover(true))
+	b.equal("recovered", b.drain(ch, q), []string{"2"})
+	b.must(tx.TxCommit())
+	b.must(tx.Close())
+	b.equal("after the commit", b.drain(ch, q), []string{})
 }

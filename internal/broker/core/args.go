@@ -27,6 +27,7 @@ type settings struct {
 	dlx, dlk      string
 	hasDLX        bool
 	hasDLK        bool
+	hasOverflow   bool
 	maxPriority   int
 	deliveryLimit int
 	sac           bool
@@ -44,12 +45,16 @@ var (
 	}
 )
 
+func noSettings() settings {
+	return settings{ttl: -1, maxLength: -1, maxBytes: -1, deliveryLimit: -1, overflow: overflowDropHead}
+}
+
 // expireMax is the longest time in ms that RabbitMQ takes.
 const expireMax = 315360000000
 
 // parseSettings reads the x-arguments of queue.declare. name is used in errors.
 func parseSettings(args wire.Table, durable, exclusive, autoDelete bool, queue string) (s settings, err *Error) {
-	s = settings{ttl: -1, maxLength: -1, maxBytes: -1, deliveryLimit: -1, overflow: overflowDropHead}
+	s = noSettings()
 	kind, _ := args.Get("x-queue-type")
 	unsupported, queueType := classicUnsupported, "rabbit_classic_queue"
 	if kind == "quorum" {
@@ -106,6 +111,7 @@ func (s *settings) set(name string, value any) (reason string) {
 		}
 		s.maxPriority = int(n)
 	case "x-overflow":
+		s.hasOverflow = true
 		s.overflow, reason = text(value, unacceptable(value))
 		if reason == "" && !slices.Contains([]string{overflowDropHead, overflowRejectPublish, overflowRejectPublishDLX}, s.overflow) {
 			reason = "invalid_overflow"

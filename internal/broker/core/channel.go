@@ -107,14 +107,15 @@ func (ch *Channel) Close() {
 	ch.pending.clear()
 }
 
-// requeueAll returns everything held, the latest first so that the order comes out right.
+// requeueAll returns everything held, the latest first so that the order comes out right; what a transaction has settled stays, unless
+// the channel is closed and the transaction with it.
 func (ch *Channel) requeueAll() {
 	for i := ch.unacked.len() - 1; i >= 0; i-- {
-		if h := ch.unacked.at(i); !h.done {
+		if h := ch.unacked.at(i); !h.done && (ch.closed || !h.inTx) {
 			ch.giveBack(h)
 		}
 	}
-	ch.unacked.clear()
+	ch.compact()
 }
 
 func (ch *Channel) hold(q *Queue, c *Consumer, e entry) {

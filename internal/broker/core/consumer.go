@@ -24,11 +24,10 @@ type Consumer struct {
 // canTake says whether one more message may go to this consumer now.
 func (c *Consumer) canTake() bool {
 	ch := c.channel
-	if c.noAck {
-		return !ch.stopped && ch.conn.sink.Writable()
+	if ch.prefetch != 0 && ch.consumerUnacked >= ch.prefetch { // holds consumers that don't acknowledge back too
+		return false
 	}
-	return (c.prefetch == 0 || c.unacked < c.prefetch) && (ch.prefetch == 0 || ch.consumerUnacked < ch.prefetch) &&
-		!ch.stopped && ch.conn.sink.Writable()
+	return (c.noAck || c.prefetch == 0 || c.unacked < c.prefetch) && !ch.stopped && ch.conn.sink.Writable()
 }
 
 // block remembers c with its channel until unblock finds that it can take messages again.
@@ -52,10 +51,14 @@ func (q *Queue) activate(c *Consumer) {
 	q.vhost.touch(q)
 }
 
-// unblock lets those consumers of the channel go on that can take messages again.
+// unblock lets those consumers of the channel go on that can take messages again. With a prefetch limit that they share, the one that
+// was first the last time is the last this time, or the others' queues would starve.
 func (ch *Channel) unblock() {
 	if len(ch.blocked) == 0 {
 		return
+	}
+	if ch.prefetch != 0 {
+		ch.blocked = append(ch.blocked[1:], ch.blocked[0])
 	}
 	rest := ch.blocked[:0]
 	for _, c := range ch.blocked {

@@ -107,7 +107,7 @@ func (v *VHost) addDeath(props *wire.Properties, d deadMail) (key string, extra 
 // mergeDeaths puts death in front; one of the same queue and reason is counted instead and moved there.
 func mergeDeaths(list wire.Array, death wire.Table) wire.Array {
 	out := wire.Array{death}
-	for _, v := range list {
+	for _, v := range groupDeaths(list) {
 		t, ok := v.(wire.Table)
 		if ok && t.String("queue") == death.String("queue") && t.String("reason") == death.String("reason") {
 			n, _ := t.Get("count")
@@ -116,6 +116,38 @@ func mergeDeaths(list wire.Array, death wire.Table) wire.Array {
 			continue
 		}
 		out = append(out, v)
+	}
+	return out
+}
+
+// groupDeaths makes one of deaths of the same queue and reason. Those of brokers before RabbitMQ 3.5 have no count; there each stands for one.
+func groupDeaths(list wire.Array) wire.Array {
+	if len(list) == 0 {
+		return nil
+	}
+	var out wire.Array
+	seen := map[[2]string]int{} // where in out
+	times := map[int]int64{}
+	for _, v := range list {
+		t, ok := v.(wire.Table)
+		if !ok {
+			out = append(out, v)
+			continue
+		}
+		key := [2]string{t.String("queue"), t.String("reason")}
+		at, again := seen[key]
+		if !again {
+			at = len(out)
+			seen[key] = at
+			out = append(out, t)
+		}
+		times[at]++
+	}
+	for at, n := range times {
+		t, _ := out[at].(wire.Table)
+		if _, counted := t.Get("count"); !counted {
+			out[at] = t.With("count", n)
+		}
 	}
 	return out
 }

@@ -73,6 +73,14 @@ func (c *Conn) mayReadExchange(name string) *Error {
 	return refusedExchange(c.vhost, c.access, name)
 }
 
+// oneLine takes line ends out of a name that is declared, bound or deleted, as RabbitMQ does.
+func oneLine(name string) string {
+	if !strings.ContainsAny(name, "\r\n") {
+		return name
+	}
+	return strings.NewReplacer("\r", "", "\n", "").Replace(name)
+}
+
 // QueueSpec is what queue.declare asks for.
 type QueueSpec struct {
 	Name                           string // "" for a name made by the broker
@@ -90,6 +98,7 @@ var queueArgs = []string{
 func (c *Conn) DeclareQueue(s QueueSpec) (*Queue, *Error) {
 	v := c.vhost
 	v.settle()
+	s.Name = oneLine(s.Name)
 	if q := v.replyQueue(s.Name); q != nil {
 		return q, nil
 	}
@@ -132,7 +141,7 @@ func (c *Conn) DeclareQueue(s QueueSpec) (*Queue, *Error) {
 
 func (v *VHost) newQueue(id uint64, s QueueSpec, set settings) *Queue {
 	q := &Queue{
-		vhost: v, name: s.Name, id: id, args: s.Args, settings: set,
+		vhost: v, name: s.Name, id: id, args: s.Args, own: set,
 		durable: s.Durable, autoDelete: s.AutoDelete, exclusive: s.Exclusive, usedAt: v.now,
 	}
 	q.levels = make([]level, 1+set.maxPriority)
@@ -140,6 +149,7 @@ func (v *VHost) newQueue(id uint64, s QueueSpec, set settings) *Queue {
 		q.levels[i].queue, q.levels[i].number = q, uint8(i)
 		q.levels[i].stored.Head = 0
 	}
+	q.applyPolicy()
 	v.queues[q.name] = q
 	return q
 }
@@ -190,6 +200,7 @@ func (c *Conn) Queue(name string) (*Queue, *Error) {
 // PassiveQueue answers queue.declare with the passive flag.
 func (c *Conn) PassiveQueue(name string) (*Queue, *Error) {
 	c.vhost.settle()
+	name = oneLine(name)
 	if q := c.vhost.replyQueue(name); q != nil {
 		return q, nil
 	}
@@ -219,6 +230,7 @@ func (q *Queue) Name() string { return q.name }
 func (c *Conn) DeleteQueue(name string, ifUnused, ifEmpty bool) (int, *Error) {
 	v := c.vhost
 	v.settle()
+	name = oneLine(name)
 	if err := c.mayConfigureQueue(name); err != nil {
 		return 0, err
 	}

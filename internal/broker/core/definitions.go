@@ -11,6 +11,7 @@ const (
 	DefineExchange = 'x'
 	DefineQueue    = 'q'
 	DefineBinding  = 'y' // sorts behind both ends
+	DefinePolicy   = 'l'
 )
 
 func (v *VHost) key(kind byte, parts ...string) string {
@@ -87,7 +88,7 @@ func DefinitionVHost(key string) (kind byte, vhost string, ok bool) {
 	return kind, vhost, c.Err == nil
 }
 
-// Restore puts back one definition of an earlier start; exchanges and queues before bindings. levels gives what the store
+// Restore puts back one definition of an earlier start; policies first, exchanges and queues before bindings. levels gives what the store
 // holds of a queue, by level.
 func (v *VHost) Restore(key string, value []byte, levels func(queue uint64) map[uint8]Meta) error {
 	c := wire.NewCursor(value)
@@ -103,12 +104,14 @@ func (v *VHost) Restore(key string, value []byte, levels func(queue uint64) map[
 			return errors.New("restore exchange: unknown type")
 		}
 		x.durable, x.autoDelete, x.internal, x.args = true, t.Bool("auto-delete"), t.Bool("internal"), t.Table("args")
-		x.alternate = x.args.String("alternate-exchange")
+		x.applyPolicy()
 		v.exchanges[x.name] = x
 	case DefineQueue:
 		return v.restoreQueue(t, levels)
 	case DefineBinding:
 		return v.restoreBinding(t)
+	case DefinePolicy:
+		return v.restorePolicy(t)
 	}
 	return nil
 }

@@ -24,7 +24,8 @@ type Exchange struct {
 
 	durable, autoDelete, internal bool
 	alternate                     string
-	hadBinding                    bool // auto-delete waits for the first one
+	policy                        *Policy // that counts; nil without one
+	hadBinding                    bool    // auto-delete waits for the first one
 
 	bindings []*Binding // where messages of this exchange go
 	incoming []*Binding // of which this exchange is the destination

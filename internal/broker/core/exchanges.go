@@ -21,7 +21,7 @@ func (c *Conn) DeclareExchange(s ExchangeSpec) *Error {
 	if !slices.Contains([]string{KindDirect, KindFanout, KindTopic, KindHeaders}, s.Kind) {
 		return Errorf(CodeCommandInvalid, "unknown exchange type '%s'", s.Kind)
 	}
-	if s.Name == "" {
+	if s.Name = oneLine(s.Name); s.Name == "" {
 		return defaultExchange()
 	}
 	if err := c.mayConfigureExchange(s.Name); err != nil {
@@ -47,8 +47,8 @@ func (c *Conn) DeclareExchange(s ExchangeSpec) *Error {
 		if err := c.mayWriteExchange(name); err != nil {
 			return err
 		}
-		x.alternate = name
 	}
+	x.applyPolicy()
 	v.exchanges[x.name] = x
 	v.rememberExchange(x)
 	return nil
@@ -77,7 +77,7 @@ func (x *Exchange) check(s ExchangeSpec) *Error {
 
 // PassiveExchange answers exchange.declare with the passive flag.
 func (c *Conn) PassiveExchange(name string) *Error {
-	if name == "" {
+	if name = oneLine(name); name == "" {
 		return defaultExchange()
 	}
 	if c.vhost.exchanges[name] == nil {
@@ -89,7 +89,7 @@ func (c *Conn) PassiveExchange(name string) *Error {
 // DeleteExchange removes an exchange. One that isn't there is no error.
 func (c *Conn) DeleteExchange(name string, ifUnused bool) *Error {
 	v := c.vhost
-	if name == "" {
+	if name = oneLine(name); name == "" {
 		return defaultExchange()
 	}
 	if strings.HasPrefix(name, "amq.") {
@@ -121,6 +121,7 @@ type BindingSpec struct {
 // ends finds both ends of a binding, with the permissions it takes: write on the destination, read on the source.
 func (c *Conn) ends(s BindingSpec) (x *Exchange, to target, err *Error) {
 	v := c.vhost
+	s.Source, s.Destination = oneLine(s.Source), oneLine(s.Destination)
 	if s.Source == "" || s.ToExchange && s.Destination == "" {
 		return nil, to, defaultExchange()
 	}

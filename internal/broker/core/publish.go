@@ -84,7 +84,7 @@ func (ch *Channel) admit(m *Message) (*Exchange, *Error) {
 		return nil, Errorf(CodeAccessRefused, "access to topic '%s' in exchange '%s' in vhost '%s' refused for user '%s'",
 			m.routingKey(), x.name, v.name, access.User())
 	}
-	if m.look.HasUserID && access != nil && string(m.look.UserID) != access.User() {
+	if m.look.HasUserID && access != nil && string(m.look.UserID) != access.User() && !access.Impersonates() {
 		return nil, Errorf(CodePreconditionFailed, "user_id property set to '%s' but authenticated user was '%s'", m.look.UserID, access.User())
 	}
 	if m.look.HasExpiration {
@@ -101,12 +101,7 @@ func (ch *Channel) admit(m *Message) (*Exchange, *Error) {
 func (v *VHost) route(x *Exchange, m *Message, extra []string) []*Queue {
 	v.routing++
 	v.routed = v.routed[:0]
-	v.stamp++
-	v.walk(x, m, m.routingKey())
-	for _, key := range extra {
-		v.stamp++ // exchanges may be passed again with another key
-		v.walk(x, m, []byte(key))
-	}
+	v.walk(x, m, extra)
 	return v.routed
 }
 
@@ -117,29 +112,41 @@ func (v *VHost) reach(q *Queue) {
 	}
 }
 
-// walk follows the bindings of x, and its alternate exchange when they lead nowhere.
-func (v *VHost) walk(x *Exchange, m *Message, key []byte) {
-	if x.mark == v.stamp {
+// walk follows the bindings of x by all keys of m, and its alternate exchange when they lead nowhere.
+func (v *VHost) walk(x *Exchange, m *Message, extra []string) {
+	if x.mark == v.routing {
 		return
 	}
-	x.mark = v.stamp
+	x.mark = v.routing
+	found := v.follow(x, m, m.routingKey(), extra)
+	for _, key := range extra {
+		if v.follow(x, m, []byte(key), extra) {
+			found = true
+		}
+	}
+	if !found && x.alternate != "" {
+		if a := v.exchanges[x.alternate]; a != nil {
+			v.walk(a, m, extra)
+		}
+	}
+}
+
+// follow walks on to where one key leads from x, and says whether it leads anywhere.
+func (v *VHost) follow(x *Exchange, m *Message, key []byte, extra []string) bool {
 	if x.name == "" {
-		v.reach(v.queues[string(key)])
-		return
+		q := v.queues[string(key)]
+		v.reach(q)
+		return q != nil
 	}
 	targets := x.route(key, m.look.Headers)
 	for _, t := range targets {
 		if t.exchange != nil {
-			v.walk(t.exchange, m, key)
+			v.walk(t.exchange, m, extra)
 		} else {
 			v.reach(t.queue)
 		}
 	}
-	if len(targets) == 0 && x.alternate != "" {
-		if a := v.exchanges[x.alternate]; a != nil {
-			v.walk(a, m, key)
-		}
-	}
+	return len(targets) > 0
 }
 
 // distribute puts m into queues, and says whether one of them refused it.

@@ -12,7 +12,9 @@ type Queue struct {
 	name  string
 	id    uint64
 	args  wire.Table
+	own   settings // by its arguments
 	settings
+	policy, operator *Policy // that count in settings; nil without one
 
 	durable, autoDelete, exclusive bool
 	owner                          *Conn // of an exclusive queue
@@ -25,8 +27,8 @@ type Queue struct {
 
 	unacked      int
 	unackedBytes int
-	usedAt       int64 // ms; last sign of use, for x-expires
-	timerAt      int64 // when the earliest timer of this queue is due, 0 without one
+	usedAt       int64  // ms; last sign of use, for x-expires
+	timerAt      int64  // when the earliest timer of this queue is due, 0 without one
 	taken        uint64 // deliveries when lag looked last
 	mark         uint64
 	dirty        bool

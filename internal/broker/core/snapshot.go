@@ -9,8 +9,10 @@ type QueueInfo struct {
 	Args                           wire.Table
 	Ready, Unacked, Consumers      int
 	ReadyBytes, UnackedBytes       int
-	InMemory                       int    // messages ready that are in memory
-	SingleActiveConsumer           string // its tag, "" without one
+	InMemory                       int        // messages ready that are in memory
+	SingleActiveConsumer           string     // its tag, "" without one
+	Policy, OperatorPolicy         string     // names, "" without one
+	Effective                      wire.Table // what the policies set
 	Stats                          QueueStats
 }
 
@@ -19,6 +21,7 @@ type ExchangeInfo struct {
 	Name, Kind                    string
 	Durable, AutoDelete, Internal bool
 	Args                          wire.Table
+	Policy                        string // its name, "" without one
 	In, Out                       uint64 // messages published to it, and routed by it to queues
 }
 
@@ -70,6 +73,7 @@ func (q *Queue) Info() QueueInfo {
 	if q.single != nil {
 		i.SingleActiveConsumer = q.single.tag
 	}
+	i.Policy, i.OperatorPolicy, i.Effective = q.policy.name(), q.operator.name(), effective(q.policy, q.operator)
 	return i
 }
 
@@ -78,7 +82,7 @@ func (v *VHost) Exchanges() []ExchangeInfo {
 	list := make([]ExchangeInfo, 0, len(v.exchanges))
 	for _, x := range v.exchanges {
 		list = append(list, ExchangeInfo{
-			Name: x.name, Kind: x.kind, Durable: x.durable, AutoDelete: x.autoDelete, Internal: x.internal, Args: x.args, In: x.in, Out: x.out,
+			Name: x.name, Kind: x.kind, Durable: x.durable, AutoDelete: x.autoDelete, Internal: x.internal, Args: x.args, Policy: x.policy.name(), In: x.in, Out: x.out,
 		})
 	}
 	return list

@@ -24,6 +24,7 @@ type Sink interface {
 // Access answers what a user may do. A nil Access allows everything.
 type Access interface {
 	User() string
+	Impersonates() bool // it may set others' names as a message's user id
 	Configure(name string) bool
 	Write(name string) bool
 	Read(name string) bool
@@ -58,9 +59,9 @@ type VHost struct {
 	queues    map[string]*Queue
 	conns     map[*Conn]struct{}
 	replies   map[string]*Channel // direct reply-to: token -> channel that consumes replies
+	policies  []*Policy           // highest priority first
 
-	routing uint64 // number of the routing under way, marks the queues reached
-	stamp   uint64 // the same for exchanges, new for each key
+	routing uint64 // number of the routing under way, marks the queues and exchanges reached
 	routed  []*Queue
 	free    []*Message
 	bytes   int // of all messages in memory
@@ -168,6 +169,9 @@ func (v *VHost) Destroy() {
 	}
 	for _, x := range v.exchanges {
 		v.removeExchange(x)
+	}
+	for _, p := range v.policies {
+		v.DeletePolicy(p.Name, p.Operator)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"net/http"
 	"net/url"
@@ -119,6 +120,41 @@ func fieldOf(v any) (any, error) {
 		return out, nil
 	default:
 		return v, nil
+	}
+}
+
+// wireTable makes a field table of a JSON object, its fields in the order of their names; integers are longs.
+func wireTable(v any) (wire.Table, error) {
+	fields, isObject := v.(map[string]any)
+	if list, isList := v.([]any); !isObject && v != nil && !(isList && len(list) == 0) {
+		return nil, badRequest("arguments must be an object")
+	}
+	table := wire.Table{}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		value, err := wireValue(fields[name])
+		if err != nil {
+			return nil, err
+		}
+		table = append(table, wire.Field{Name: name, Value: value})
+	}
+	return table, nil
+}
+
+func wireValue(v any) (any, error) {
+	switch v := v.(type) {
+	case map[string]any:
+		return wireTable(v)
+	case []any:
+		out := make(wire.Array, len(v))
+		for i := range v {
+			var err error
+			if out[i], err = wireValue(v[i]); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
+	default:
+		return fieldOf(v)
 	}
 }
 

@@ -5,6 +5,7 @@
 package management
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -61,7 +62,7 @@ type api struct {
 }
 
 func (a *api) routes() {
-	for _, routes := range []map[string]route{a.accountRoutes(), a.objectRoutes(), a.messageRoutes(), a.clientRoutes(), a.statusRoutes()} {
+	for _, routes := range []map[string]route{a.accountRoutes(), a.objectRoutes(), a.messageRoutes(), a.clientRoutes(), a.statusRoutes(), a.policyRoutes(), a.definitionRoutes()} {
 		for pattern, route := range routes {
 			a.mux.Handle(pattern, a.handler(route))
 		}
@@ -126,6 +127,7 @@ type level int
 
 const (
 	anyone        level = iota // any user with a tag for management
+	policymaker                // or administrator
 	monitoring                 // or administrator
 	administrator              // only
 )
@@ -203,6 +205,8 @@ func (a *api) login(r *http.Request, want level) (*call, error) {
 		return nil, unauthorised("Not management user")
 	case want == administrator && !has("administrator"):
 		return nil, unauthorised("Not administrator user")
+	case want == policymaker && !has("administrator", "policymaker"):
+		return nil, unauthorised("User not authorised to access object")
 	case want == monitoring && !has("administrator", "monitoring"):
 		return nil, unauthorised("Not monitor user")
 	}
@@ -293,19 +297,38 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 func write(w http.ResponseWriter, status int, body any) {
-	text, err := json.Marshal(body)
-	if err != nil {
-		status, text = http.StatusInternalServerError, []byte(`{"error":"internal_server_error"}`)
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(body); err != nil {
+		status = http.StatusInternalServerError
+		text.Reset()
+		text.WriteString(`{"error":"internal_server_error"}`)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-cache")
 	w.WriteHeader(status)
-	w.Write(text)
+	w.Write(bytes.TrimSuffix(text.Bytes(), []byte{'\n'}))
+}
+
+// readUpload is read for a body that a browser's form may have sent, as the file of field "file".
+func (c *call) readUpload() (map[string]any, error) {
+	if !strings.HasPrefix(c.Header.Get("Content-Type"), "multipart/form-data") {
+		return c.read()
+	}
+	file, _, err := c.FormFile("file")
+	if err != nil {
+		return nil, badRequest(err.Error())
+	}
+	defer file.Close()
+	return decode(file)
 }
 
 // read decodes the request's body and checks that required fields are there. An empty body is an empty object.
-func (c *call) read(required ...string) (map[string]any, error) {
-	text, err := io.ReadAll(c.Body)
+func (c *call) read(required ...string) (map[string]any, error) { return decode(c.Body, required...) }
+
+func decode(r io.Reader, required ...string) (map[string]any, error) {
+	text, err := io.ReadAll(r)
 	if err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return nil, badRequest("request body is too large")

@@ -47,7 +47,7 @@ func (a *api) queueObject(vhost string, q core.QueueInfo) object {
 		"type": kind, "node": a.opts.Node, "state": "running", "consumers": q.Consumers,
 		"message_bytes": q.ReadyBytes + q.UnackedBytes, "message_bytes_ready": q.ReadyBytes, "message_bytes_unacknowledged": q.UnackedBytes,
 		"messages_ready_ram": q.InMemory, "messages_unacknowledged_ram": q.Unacked, "messages_ram": q.InMemory + q.Unacked,
-		"policy": nil, "operator_policy": nil, "effective_policy_definition": object{}, "exclusive_consumer_tag": nil, "single_active_consumer_tag": nil,
+		"policy": nullable(q.Policy), "operator_policy": nullable(q.OperatorPolicy), "effective_policy_definition": tableJSON(q.Effective), "exclusive_consumer_tag": nil, "single_active_consumer_tag": nil,
 		"message_stats": queueStats(q.Stats),
 	}
 	maps.Copy(out, messageCounts(q.Ready, q.Unacked))
@@ -149,11 +149,23 @@ func (a *api) purgeQueue(c *call) (int, any, error) {
 	})
 }
 
+// nullable is null in JSON for "".
+func nullable(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
 func exchangeObject(vhost string, x core.ExchangeInfo) object {
-	return object{
+	out := object{
 		"name": x.Name, "vhost": vhost, "type": x.Kind, "durable": x.Durable, "auto_delete": x.AutoDelete, "internal": x.Internal,
 		"arguments": tableJSON(x.Args), "user_who_performed_action": "", "message_stats": object{"publish_in": x.In, "publish_out": x.Out},
 	}
+	if x.Policy != "" {
+		out["policy"] = x.Policy
+	}
+	return out
 }
 
 func (a *api) listExchanges(c *call) (int, any, error) {

@@ -37,12 +37,29 @@ func (a *api) statusRoutes() map[string]route {
 		"GET /api/aliveness-test/{vhost}":                     {anyone, ok},
 		"GET /api/auth":                                       {anyone, func(*call) (int, any, error) { return http.StatusOK, object{"enable_uaa": false}, nil }},
 		"GET /api/extensions":                                 {anyone, none},
-		"GET /api/policies":                                   {anyone, none},
-		"GET /api/parameters":                                 {anyone, none},
+		"GET /api/parameters":                                 {policymaker, a.parameters},
+		"GET /api/parameters/{component}":                     {policymaker, a.parameters},
+		"GET /api/parameters/{component}/{vhost}":             {policymaker, a.parameters},
+		"GET /api/global-parameters":                          {policymaker, none},
 		"GET /api/vhost-limits":                               {anyone, none},
+		"GET /api/vhost-limits/{vhost}":                       {anyone, none},
 		"GET /api/user-limits":                                {administrator, none},
+		"GET /api/user-limits/{user}":                         {administrator, none},
 		"GET /api/feature-flags":                              {anyone, none},
 	}
+}
+
+// parameters are operator policies; other components that have some are plugins.
+func (a *api) parameters(c *call) (int, any, error) {
+	out := []object{}
+	for _, vhost := range a.vhosts(c) {
+		for _, o := range a.exported(vhost)["parameters"] {
+			if asked(c, "component", "operator_policy") {
+				out = append(out, o)
+			}
+		}
+	}
+	return http.StatusOK, out, nil
 }
 
 // none answers for what this broker has none of.
