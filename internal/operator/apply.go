@@ -34,6 +34,13 @@ func (r *reconciler) apply(ctx context.Context, q *round) error {
 	if q.broken == nil {
 		made, q.broken = r.broker.prepare(ctx, q.plan)
 	}
+	for _, id := range q.plan.Stop {
+		if s := q.step(id); s.Replicas == 0 { // nobody takes its place
+			if err := r.stop(ctx, q, s); err != nil {
+				return fmt.Errorf("stop step %q: %w", id, err)
+			}
+		}
+	}
 	if q.broken != nil { // steps find nothing that they need there; those that run go on
 		q.again(r.opts.BrokerEvery)
 		return nil
@@ -47,7 +54,7 @@ func (r *reconciler) apply(ctx context.Context, q *round) error {
 		}
 	}
 	for _, id := range q.plan.Stop {
-		if err := r.stop(ctx, q, id); err != nil {
+		if err := r.stop(ctx, q, q.step(id)); err != nil {
 			return fmt.Errorf("stop step %q: %w", id, err)
 		}
 	}
@@ -200,10 +207,13 @@ func (r *reconciler) delete(ctx context.Context, c client.Object) error {
 	return client.IgnoreNotFound(err)
 }
 
+// step finds a step of the plan, which is there.
+func (q *round) step(id string) plan.Step {
+	return q.plan.Steps[slices.IndexFunc(q.plan.Steps, func(s plan.Step) bool { return s.ID == id })]
+}
+
 // stop deletes the workloads of a step that shouldn't be any more; if others take their place, once these take messages.
-func (r *reconciler) stop(ctx context.Context, q *round, id string) error {
-	i := slices.IndexFunc(q.plan.Steps, func(s plan.Step) bool { return s.ID == id })
-	s := q.plan.Steps[i]
+func (r *reconciler) stop(ctx context.Context, q *round, s plan.Step) error {
 	if s.Replicas > 0 {
 		takes, err := r.consumes(ctx, q, s)
 		if err != nil {
@@ -214,7 +224,7 @@ func (r *reconciler) stop(ctx context.Context, q *round, id string) error {
 			return nil
 		}
 	}
-	for _, w := range q.seen.of(id) {
+	for _, w := range q.seen.of(s.ID) {
 		if s.Replicas > 0 && w.hash == s.Hash {
 			continue
 		}

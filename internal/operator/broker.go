@@ -15,6 +15,7 @@ import (
 
 	"github.com/openintegrationhub/leat/internal/amqp"
 	"github.com/openintegrationhub/leat/internal/flow"
+	"github.com/openintegrationhub/leat/internal/message"
 	"github.com/openintegrationhub/leat/internal/plan"
 	"github.com/openintegrationhub/leat/internal/rabbitmq"
 	"github.com/openintegrationhub/leat/internal/topology"
@@ -102,7 +103,7 @@ func (b *broker) look(ctx context.Context, f *flow.Flow) (brokerSeen, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.snapshot == nil {
-		return brokerSeen{}, errors.New("look at the broker: it was lost meanwhile")
+		return brokerSeen{}, errLost
 	}
 	h := b.snapshot.flows[flowKey{f.Namespace, f.Name}]
 	if h == nil {
@@ -113,14 +114,19 @@ func (b *broker) look(ctx context.Context, f *flow.Flow) (brokerSeen, error) {
 	}, nil
 }
 
-// with runs a function on the snapshot's part for a flow.
-func (b *broker) with(key flowKey, do func(*snapshot, *holding)) {
+// with runs a function on the snapshot's part for a flow, unless there's no snapshot.
+func (b *broker) with(key flowKey, do func(*snapshot, *holding)) (there bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.snapshot != nil {
-		do(b.snapshot, b.snapshot.flow(key))
+	if b.snapshot == nil {
+		return false
 	}
+	do(b.snapshot, b.snapshot.flow(key))
+	return true
 }
+
+// errLost says that nothing is known of the broker any more.
+var errLost = fmt.Errorf("look at the broker: %w", amqp.ErrUnavailable)
 
 // prepare makes the accounts and the topology of a plan, as far as they are missing. It returns the queues that it had to make.
 func (b *broker) prepare(ctx context.Context, p plan.Plan) (made []string, err error) {
@@ -130,14 +136,16 @@ func (b *broker) prepare(ctx context.Context, p plan.Plan) (made []string, err e
 	}
 	var stale []plan.Account
 	var missing topology.Topology
-	b.with(key, func(_ *snapshot, h *holding) {
+	if !b.with(key, func(_ *snapshot, h *holding) {
 		for _, a := range p.Accounts {
 			if h.users[a.User].differs(a) {
 				stale = append(stale, a)
 			}
 		}
 		missing = h.missing(p.Declare)
-	})
+	}) {
+		return nil, errLost
+	}
 	for _, a := range stale {
 		if err := b.putAccount(ctx, key, a); err != nil {
 			return nil, err
@@ -168,8 +176,7 @@ func (b *broker) prepareSpace(ctx context.Context, namespace string) error {
 	})
 	var there bool
 	var stale []topology.Account
-	b.with(flowKey{}, func(s *snapshot, _ *holding) {
-		delete(s.flows, flowKey{})
+	known := b.with(flowKey{namespace, ""}, func(s *snapshot, _ *holding) {
 		there = s.vhosts[namespace]
 		for _, a := range accounts {
 			if s.others[other(a.User, "")] == nil { // a platform may do without a service
@@ -181,6 +188,9 @@ func (b *broker) prepareSpace(ctx context.Context, namespace string) error {
 			}
 		}
 	})
+	if !known {
+		return errLost
+	}
 	if !there {
 		if err := b.api.PutVHost(ctx, namespace); err != nil {
 			return err
@@ -257,34 +267,34 @@ func (b *broker) pending(ctx context.Context, f *flow.Flow, queue string) (ready
 	return conn.Pending(queue)
 }
 
-// giveUp makes dead letters of what is left in a queue that nobody consumes, so that it ends in the errors list. It returns how many there were.
-func (b *broker) giveUp(ctx context.Context, f *flow.Flow, queue string) (int, error) {
+// giveUp makes dead letters of what waits for a removed step, so that it's in the errors list then. It returns how many messages there were.
+func (b *broker) giveUp(ctx context.Context, f *flow.Flow, step string) (given int, err error) {
 	conn, err := b.connect(ctx, f.Namespace)
 	if err != nil {
 		return 0, err
 	}
-	left, _, err := conn.Pending(queue)
-	if err != nil || left == 0 {
-		return 0, err
-	}
-	consumer, err := conn.Consume(queue, min(left, 1000))
-	if err != nil {
-		return 0, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	defer context.AfterFunc(ctx, func() { consumer.Cancel() })()
-	for n := range left {
-		d, ok := consumer.Next()
-		if !ok {
-			return n, fmt.Errorf("give up messages of queue %q: %d are left", queue, left-n)
+	queue, key := topology.StepQueue(f.Name, step), topology.Key(f.Name, step, topology.DeadLetter)
+	way := topology.Topology{Bindings: []topology.Binding{{Source: f.Name, Key: key, Queue: topology.DeadLetterQueue(f.Name)}}}
+	for {
+		n, _, err := conn.Pending(queue)
+		if err != nil || n == 0 {
+			return given, err
 		}
-		if err := consumer.Reject(d); err != nil {
-			return n, fmt.Errorf("give up messages of queue %q: %w", queue, err)
+		if err := conn.Declare(way); err != nil { // an earlier change may have removed it
+			return given, err
 		}
+		ctx, cancel := context.WithTimeout(ctx, giveUpMax)
+		err = conn.Move(ctx, queue, n, f.Name, key, message.Headers{topology.ReasonHeader: "its step was removed from the flow"})
+		cancel()
+		if err != nil {
+			return given, fmt.Errorf("give up messages of removed step %q: %w", step, err)
+		}
+		given += n
 	}
-	return left, consumer.Cancel()
 }
+
+// giveUpMax bounds how long one flow may keep a worker busy with that.
+const giveUpMax = time.Minute
 
 // connect returns the connection to a namespace's virtual host.
 func (b *broker) connect(ctx context.Context, namespace string) (*amqp.Conn, error) {
@@ -347,7 +357,9 @@ func (b *broker) watch(ctx context.Context, tell func(flowKey)) {
 		b.mu.Lock()
 		if b.snapshot != nil {
 			for key, h := range b.snapshot.flows {
-				now[key] = sums{h.shape(), h.load()}
+				if key.name != "" {
+					now[key] = sums{h.shape(), h.load()}
+				}
 			}
 		}
 		b.mu.Unlock()

@@ -54,19 +54,28 @@ func (r *reconciler) drain(ctx context.Context, q *round) error {
 			return nil
 		}
 	}
+	remove := q.plan.Remove
+	remove.Queues = nil
 	for _, queue := range q.plan.Remove.Queues {
-		left, err := r.broker.giveUp(ctx, q.flow, queue.Name)
-		if left > 0 {
-			r.event(q.resource, corev1.EventTypeWarning, "MessagesGivenUp", "Remove", "%d messages in queue %s have no step any more; they are in the errors list", left, queue.Name)
+		if id := stepOf(q.flow.Name, queue.Name); id != "" {
+			given, err := r.broker.giveUp(ctx, q.flow, id)
+			if given > 0 {
+				r.event(q.resource, corev1.EventTypeWarning, "MessagesGivenUp", "Remove", "%d messages of removed step %s are in the list of errors now", given, id)
+			}
+			if err != nil {
+				return err
+			}
 		}
-		if err != nil {
-			return err
+		if _, ok := topology.ReboundDelay(q.flow.Name, queue.Name); ok && q.seen.broker.queues[queue.Name].Messages > 0 {
+			q.again(time.Minute) // until they have come back
+			continue
 		}
+		remove.Queues = append(remove.Queues, queue)
 	}
 	if err := r.broker.remove(ctx, key, topology.Topology{Bindings: q.plan.Unbind}, nil); err != nil {
 		return err
 	}
-	return r.broker.remove(ctx, key, q.plan.Remove, q.plan.RemoveAccounts)
+	return r.broker.remove(ctx, key, remove, q.plan.RemoveAccounts)
 }
 
 // drained tells whether a removed step has worked off all that it has, or has had its time.

@@ -1,0 +1,115 @@
+package operator_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	v1 "github.com/openintegrationhub/leat/api/v1"
+	"github.com/openintegrationhub/leat/internal/kube"
+)
+
+func (w *world) gone(name string) error {
+	return w.Get(context.Background(), types.NamespacedName{Namespace: w.namespace, Name: name}, new(v1.Flow))
+}
+
+func (w *world) secretGone(name string) error {
+	return w.Get(context.Background(), types.NamespacedName{Namespace: w.namespace, Name: name}, new(corev1.Secret))
+}
+
+// end ends a job as Kubernetes does when its pods have ended.
+func (w *world) end(job batchv1.Job, how batchv1.JobConditionType) {
+	w.t.Helper()
+	now := metav1.Now()
+	job.Status.StartTime = &now
+	criterion := batchv1.JobSuccessCriteriaMet
+	if how == batchv1.JobFailed {
+		criterion = batchv1.JobFailureTarget
+	} else {
+		job.Status.CompletionTime = &now
+	}
+	job.Status.Conditions = []batchv1.JobCondition{
+		{Type: criterion, Status: corev1.ConditionTrue, LastTransitionTime: now, LastProbeTime: now},
+		{Type: how, Status: corev1.ConditionTrue, LastTransitionTime: now, LastProbeTime: now},
+	}
+	if err := w.Status().Update(w.t.Context(), &job); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func TestAJobThatEndsIsReplacedForEver(t *testing.T) {
+	for name, how := range map[string]batchv1.JobConditionType{"exit 0": batchv1.JobComplete, "failed": batchv1.JobFailed} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.apply(threeSteps)
+			w.ready("shop")
+			for attempt := range 3 {
+				job := w.onlyJob("out")
+				w.end(job, how)
+				w.eventually("replaced", func() (bool, any) {
+					jobs := w.jobs("out")
+					return len(jobs) == 1 && jobs[0].UID != job.UID, len(jobs)
+				})
+				if got, want := w.onlyJob("out").Annotations[kube.AnnotationAttempt], string(rune('1'+attempt)); got != want {
+					t.Errorf("attempt %s, want %s: the back-off doesn't grow", got, want)
+				}
+				w.ready("shop")
+			}
+		})
+	}
+}
+
+func TestAJobThatIsDeletedIsMadeAgain(t *testing.T) {
+	w := newWorld(t)
+	w.apply(threeSteps)
+	w.ready("shop")
+	job := w.onlyJob("out")
+	background := metav1.DeletePropagationBackground
+	if err := w.Delete(t.Context(), &job, &client.DeleteOptions{PropagationPolicy: &background}); err != nil {
+		t.Fatal(err)
+	}
+	w.eventually("made again", func() (bool, any) { jobs := w.jobs("out"); return len(jobs) == 1 && jobs[0].UID != job.UID, len(jobs) })
+	w.ready("shop")
+}
+
+func TestWhatKeepsAPodFromRunningIsNamed(t *testing.T) {
+	w := newWorld(t)
+	w.nodes.set(w.nodes.refuse, "acme/out:1", true)
+	w.apply(threeSteps)
+	f := w.until("shop", v1.ConditionStepsReady, metav1.ConditionFalse, "StepFailing")
+	var message string
+	for _, c := range f.Status.Conditions {
+		if c.Type == v1.ConditionReady {
+			message = c.Message
+		}
+	}
+	if !strings.Contains(message, "step out") || !strings.Contains(message, `image "acme/out:1" can't be pulled`) {
+		t.Errorf("message %q", message)
+	}
+	if f.Status.Ready != "2/3" {
+		t.Errorf("steps: %s", f.Status.Ready)
+	}
+	var events corev1.EventList
+	w.eventually("event", func() (bool, any) {
+		if err := w.List(t.Context(), &events, client.InNamespace(w.namespace)); err != nil {
+			return false, err
+		}
+		return slices.ContainsFunc(events.Items, func(e corev1.Event) bool { return e.Reason == "StepFailing" }), len(events.Items)
+	})
+}
+
+func TestAStepThatRunsAndTakesNoMessagesIsDeaf(t *testing.T) {
+	w := newWorld(t)
+	w.nodes.set(w.nodes.deaf, "out", true)
+	w.apply(threeSteps)
+	w.until("shop", v1.ConditionReady, metav1.ConditionFalse, "StepDeaf")
+	w.nodes.set(w.nodes.deaf, "out", false)
+	w.ready("shop")
+}
