@@ -1,14 +1,18 @@
 package jsonata
 
+import "slices"
+
 // Check lists what is wrong with an expression without evaluating it: a syntax error, or else every call of an unknown
 // function (T1006), every call that lacks its $ (T1005), every variable that nothing binds (U2001) and every call of a
-// built-in function with more arguments than it takes (T0410). Options say which functions and variables there are.
+// built-in function with more arguments than it takes (T0410), in the order of their places. Options say which functions
+// and variables there are.
 func Check(expr string, opts ...Option) []*Error {
 	var list []*Error
 	_, _, err := compileExpr(expr, opts, func(e *Error) { list = append(list, e.finish(expr)) })
 	if err != nil {
 		return []*Error{err}
 	}
+	slices.SortStableFunc(list, func(a, b *Error) int { return a.start - b.start })
 	return list
 }
 

@@ -18,6 +18,7 @@ func TestCheck(t *testing.T) {
 		"$custom($given)":                            nil,
 		"$uper(name)":                                {"T1006 uper 1:1"},
 		"{\n \"a\": $uper(name),\n \"b\": $missing}": {"T1006 uper 2:7", "U2001 missing 3:7"},
+		"$foo($bar(1)) & a.$baz(2)\n ~> $qux":        {"T1006 foo 1:1", "T1006 bar 1:6", "T1006 baz 1:19", "U2001 qux 2:5"},
 		"($x := 1; $y)":                              {"U2001 y 1:11"},
 		"(function(){$x := 1}; $x)":                  {"U2001 x 1:23"},
 		"sum(a)":                                     {"T1005 sum 1:1"},

@@ -1,8 +1,10 @@
 package jsonata_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +40,11 @@ func FuzzCompile(f *testing.F) {
 	})
 }
 
-// FuzzEval: whatever expression and input, evaluation ends within its limits, and its result is JSON.
+// changing are the functions whose results never repeat.
+var changing = regexp.MustCompile(`random|shuffle|now|millis|eval`)
+
+// FuzzEval: whatever expression and input, evaluation ends within its limits, and its result is JSON, the same for the
+// input read as far as needed and for the whole input.
 func FuzzEval(f *testing.F) {
 	for _, c := range suiteCases(f) {
 		f.Add(c.Expr, string(c.Data))
@@ -63,6 +69,17 @@ func FuzzEval(f *testing.F) {
 		}
 		if out != nil && !json.Valid(out) {
 			t.Fatalf("%q on %q gave %q", expr, input, out)
+		}
+		in, err := jsonata.ParseJSON([]byte(input))
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := e.EvalValue(ctx, in)
+		if err != nil {
+			t.Fatalf("%q on %q: EvalJSON gives %q, EvalValue %v", expr, input, out, err)
+		}
+		if whole, err := jsonata.AppendJSON(nil, v); !bytes.Equal(whole, out) && !changing.MatchString(expr) {
+			t.Fatalf("%q on %q: EvalJSON gives %q, EvalValue %q, %v", expr, input, out, whole, err)
 		}
 	})
 }

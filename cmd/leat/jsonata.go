@@ -84,7 +84,7 @@ func (c *jsonataCommand) input(in io.Reader) ([]byte, error) {
 // place puts line and column before an error of the expression.
 func place(err error) error {
 	var e *jsonata.Error
-	if errors.As(err, &e) && e.Position > 0 {
+	if errors.As(err, &e) && e.Line() > 0 {
 		return fmt.Errorf("%d:%d: %w", e.Line(), e.Column(), err)
 	}
 	return err
