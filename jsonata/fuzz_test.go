@@ -84,8 +84,12 @@ func FuzzEval(f *testing.F) {
 	})
 }
 
-// FuzzParseJSON: the same documents as encoding/json takes, with the same values.
+// FuzzParseJSON: the same documents as encoding/json takes, with the same values; also where the reader skips.
 func FuzzParseJSON(f *testing.F) {
+	a, err := jsonata.Compile("a.b")
+	if err != nil {
+		f.Fatal(err)
+	}
 	for _, doc := range []string{`{"a":[1,-0.5e3,true,null,"\ud83d\ude00\n"],"a":2}`, `[[],{},""]`, "1e400", `"\ud800"`, " 01"} {
 		f.Add(doc)
 	}
@@ -93,6 +97,10 @@ func FuzzParseJSON(f *testing.F) {
 		v, err := jsonata.ParseJSON([]byte(doc))
 		if valid := json.Valid([]byte(doc)); valid != (err == nil) {
 			t.Fatalf("%q: valid %v, error %v", doc, valid, err)
+		}
+		part, skipped := a.EvalJSON(t.Context(), []byte(doc))
+		if (err == nil) != (skipped == nil) || err != nil && err.Error() != skipped.Error() {
+			t.Fatalf("%q: error %v, but %v where it is skipped", doc, err, skipped)
 		}
 		if err != nil {
 			return
@@ -107,6 +115,13 @@ func FuzzParseJSON(f *testing.F) {
 		}
 		if twice, _ := jsonata.AppendJSON(nil, again); string(twice) != string(out) {
 			t.Fatalf("%q became %q, and then %q", doc, out, twice)
+		}
+		whole, err := a.EvalValue(t.Context(), v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want, err := jsonata.AppendJSON(nil, whole); err != nil || !bytes.Equal(part, want) {
+			t.Fatalf("%q: a.b is %q, but %q of the whole document", doc, part, want)
 		}
 	})
 }
