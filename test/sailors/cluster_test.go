@@ -49,6 +49,8 @@ type cluster struct {
 	errors    *api.ErrorAPI
 	collector *api.Collector
 
+	plans []plan.Plan
+
 	ctx   context.Context // of what runs
 	group sync.WaitGroup
 }
@@ -135,11 +137,6 @@ func (c *cluster) calm() time.Duration { return 3 * statsInterval }
 // apply declares what the flows need, and starts their steps: once only.
 func (c *cluster) apply(t *testing.T, flows []*flow.Flow) {
 	t.Helper()
-	conn, err := amqp.Dialer{URL: c.server.AMQP + c.space}.Connect(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
 	address, err := url.Parse(c.server.AMQP)
 	if err != nil {
 		t.Fatal(err)
@@ -155,12 +152,7 @@ func (c *cluster) apply(t *testing.T, flows []*flow.Flow) {
 			Broker:        url.URL{Scheme: "amqp", Host: address.Host},
 			DeliveryLimit: deliveryLimit,
 		})
-		if err := conn.Declare(p.Declare); err != nil {
-			t.Fatal(err)
-		}
-		for _, a := range p.Accounts {
-			c.putAccount(t, a)
-		}
+		c.plans = append(c.plans, p)
 		for _, s := range p.Steps {
 			steps = append(steps, api.Step{Namespace: f.Namespace, Flow: f.Name, ID: s.ID, Component: s.Comp, Function: s.Function, Config: s.Config, User: s.APIUser, Key: s.APIKey})
 		}
@@ -168,6 +160,12 @@ func (c *cluster) apply(t *testing.T, flows []*flow.Flow) {
 		entries = append(entries, p.Entry)
 		if p.Entry.HTTP {
 			exchanges[c.space] = append(exchanges[c.space], p.Entry.Exchange)
+		}
+	}
+	c.declare(t)
+	for _, p := range c.plans {
+		for _, a := range p.Accounts {
+			t.Cleanup(func() { c.broker.DeleteUser(context.Background(), a.User) })
 		}
 	}
 	c.api.Update(steps)
@@ -179,6 +177,24 @@ func (c *cluster) apply(t *testing.T, flows []*flow.Flow) {
 	}
 	c.router.Update(entries)
 	c.scheduler.Update(entries)
+}
+
+// declare makes all that the plans want of the broker, and what it has forgotten, as the operator does.
+func (c *cluster) declare(t *testing.T) {
+	t.Helper()
+	conn, err := amqp.Dialer{URL: c.server.AMQP + c.space}.Connect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for _, p := range c.plans {
+		if err := conn.Declare(p.Declare); err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range p.Accounts {
+			c.putAccount(t, a)
+		}
+	}
 }
 
 func newSecrets(f *flow.Flow) plan.Secrets {
@@ -200,7 +216,6 @@ func (c *cluster) putAccount(t *testing.T, a plan.Account) {
 			t.Fatal(err)
 		}
 	}
-	t.Cleanup(func() { c.broker.DeleteUser(context.Background(), a.User) })
 }
 
 // start runs a step until the test ends, again and again.
@@ -253,7 +268,7 @@ func (c *cluster) queues(t *testing.T) map[string]depth {
 	return all
 }
 
-// interrupt kills the broker, which has to be the test's own, and starts it again.
+// interrupt kills the broker, which has to be the test's own, and starts it again. It forgets accounts that are younger than a few seconds.
 func (c *cluster) interrupt(t *testing.T) {
 	t.Helper()
 	if err := c.server.Restart(false); err != nil {
@@ -262,4 +277,5 @@ func (c *cluster) interrupt(t *testing.T) {
 	if err := hurry(t.Context(), c.server); err != nil {
 		t.Fatal(err)
 	}
+	c.declare(t)
 }

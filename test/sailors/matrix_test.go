@@ -10,11 +10,11 @@ import (
 )
 
 // actFlow is a flow whose first step does what each message says, and a sink behind it. Its id has a colon, as elastic.io's have.
-func actFlow(g generation) string {
+func actFlow(name string, g generation) string {
 	return `
 apiVersion: elastic.io/v1
 kind: Flow
-metadata: {name: act, namespace: NAMESPACE}
+metadata: {name: ` + name + `, namespace: NAMESPACE}
 spec:
   nodes:
     - id: "work:1"
@@ -108,7 +108,7 @@ var rows = []row{
 // TestMessages sends one message for each deed to each generation, and looks at all that comes of it.
 func TestMessages(t *testing.T) {
 	eachGeneration(t, func(t *testing.T, p platform, g generation) {
-		s := play(t, p, actFlow(g))
+		s := play(t, p, actFlow("act", g))
 		for _, r := range rows {
 			t.Run(r.name, func(t *testing.T) { s.on(t).row(r) })
 		}

@@ -37,23 +37,43 @@ type scene struct {
 
 // wire is what was published.
 type wire struct {
-	mu    sync.Mutex // guards lines
-	lines []string
+	tap *amqp091.Connection
+
+	mu      sync.Mutex // guards what follows
+	lines   []string
+	parents []string // of each line, the id of the message that caused it
 }
 
 // play starts a flow and returns when each of its steps consumes.
 func play(t *testing.T, p platform, text string) *scene {
 	t.Helper()
-	s := &scene{t: t, p: p, flow: parse(t, p, text), wire: new(wire)}
-	p.apply(t, []*flow.Flow{s.flow})
-	s.ready()
-	for _, n := range s.flow.Nodes {
-		if env := s.env(n.ID); env != nil {
-			s.decryptWith(env)
-		}
+	return playAll(t, p, text)[0]
+}
+
+// playAll starts flows and returns when each of their steps consumes.
+func playAll(t *testing.T, p platform, texts ...string) (scenes []*scene) {
+	t.Helper()
+	var flows []*flow.Flow
+	for _, text := range texts {
+		s := &scene{t: t, p: p, flow: parse(t, p, text), wire: new(wire)}
+		scenes, flows = append(scenes, s), append(flows, s.flow)
 	}
-	s.listen()
-	return s
+	p.apply(t, flows)
+	for _, s := range scenes {
+		t.Cleanup(func() {
+			if s.wire.tap != nil {
+				s.wire.tap.Close()
+			}
+		})
+		s.ready()
+		for _, n := range s.flow.Nodes {
+			if env := s.env(n.ID); env != nil {
+				s.decryptWith(env)
+			}
+		}
+		s.listen()
+	}
+	return scenes
 }
 
 // on is the scene for a subtest.
@@ -78,7 +98,7 @@ func (s *scene) ready() {
 // env is the environment of the step's process, nil if it isn't one.
 func (s *scene) env(step string) map[string]string {
 	s.t.Helper()
-	text, err := os.ReadFile(s.p.world().notesOf(step, ".env"))
+	text, err := os.ReadFile(s.p.world().notesOf(s.flow.Name, step, ".env"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -103,13 +123,16 @@ func (s *scene) decryptWith(env map[string]string) {
 // listen taps the flow's exchange. The tap's queue is durable, so that it's there after the broker was killed.
 func (s *scene) listen() {
 	s.t.Helper()
+	if s.wire.tap != nil && !s.wire.tap.IsClosed() {
+		return
+	}
 	conn := s.p.connect(s.t)
-	s.t.Cleanup(func() { conn.Close() })
+	s.wire.tap = conn
 	channel, err := conn.Channel()
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	const queue = "tap"
+	queue := "tap-" + s.flow.Name
 	if _, err := channel.QueueDeclare(queue, true, false, false, false, nil); err != nil {
 		s.t.Fatal(err)
 	}
@@ -118,21 +141,36 @@ func (s *scene) listen() {
 			s.t.Fatal(err)
 		}
 	}
-	deliveries, err := channel.Consume(queue, "", true, false, false, false, nil)
+	deliveries, err := channel.Consume(queue, "", false, false, false, false, nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	go func() {
 		for d := range deliveries {
-			s.wire.add(s.line(d))
+			s.wire.add(s.line(d), message.Headers(d.Headers).Text(message.HeaderParentMessageID))
+			if err := d.Ack(false); err != nil {
+				return
+			}
 		}
 	}()
 }
 
-func (w *wire) add(line string) {
+func (w *wire) add(line, parent string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.lines = append(w.lines, line)
+	w.lines, w.parents = append(w.lines, line), append(w.parents, parent)
+}
+
+// causes returns the ids of the messages that caused a line, one for each time that it was published.
+func (w *wire) causes(line string) (ids []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := range w.lines {
+		if w.lines[i] == line {
+			ids = append(ids, w.parents[i])
+		}
+	}
+	return ids
 }
 
 // line is what matters of a message on the wire.
@@ -341,7 +379,7 @@ func (s *scene) expectFailures(want ...string) {
 // pid is the process of a step.
 func (s *scene) pid(step string) int {
 	s.t.Helper()
-	text, err := os.ReadFile(s.p.world().notesOf(step, ".pid"))
+	text, err := os.ReadFile(s.p.world().notesOf(s.flow.Name, step, ".pid"))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -381,7 +419,7 @@ func (s *scene) restart(step string) {
 // noted returns the notes that a step has written.
 func (s *scene) noted(step string) []string {
 	s.t.Helper()
-	text, err := os.ReadFile(s.p.world().notesOf(step, ""))
+	text, err := os.ReadFile(s.p.world().notesOf(s.flow.Name, step, ""))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

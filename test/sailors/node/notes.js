@@ -1,8 +1,8 @@
-// Notes for the test: one line a deed in $SAILOR_NOTES/STEP, and the process's environment in $SAILOR_NOTES/STEP.env.
+// Notes for the test: one line a deed in $SAILOR_NOTES/FLOW.STEP; beside it, the process's environment and id.
 const fs = require('fs');
 const path = require('path');
 
-const step = process.env.ELASTICIO_STEP_ID.replace(/:/g, '~');
+const step = `${process.env.ELASTICIO_FLOW_ID}.${process.env.ELASTICIO_STEP_ID.replace(/:/g, '~')}`;
 const file = process.env.SAILOR_NOTES && path.join(process.env.SAILOR_NOTES, step);
 
 exports.note = function note(text) {
