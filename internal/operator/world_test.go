@@ -67,6 +67,13 @@ var apiServer = sync.OnceValues(func() (*envtest.Environment, error) {
 var started *envtest.Environment
 
 func TestMain(m *testing.M) {
+	if os.Getenv("LEAT_OPERATOR_PROCESS") != "" { // of TestScale
+		if err := runProcess(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	code := m.Run()
 	if started != nil {
 		if err := started.Stop(); err != nil {
@@ -258,13 +265,19 @@ func change(t testing.TB, pairs ...string) string {
 	return text
 }
 
+func parseFlow(t testing.TB, text string) *v1.Flow {
+	t.Helper()
+	f := new(v1.Flow)
+	if err := yaml.UnmarshalStrict([]byte(text), f); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
 // apply creates a flow, or changes the spec and annotations of the one there is.
 func (w *world) apply(text string) *v1.Flow {
 	w.t.Helper()
-	f := new(v1.Flow)
-	if err := yaml.UnmarshalStrict([]byte(text), f); err != nil {
-		w.t.Fatal(err)
-	}
+	f := parseFlow(w.t, text)
 	f.Namespace = w.namespace
 	err := w.Create(w.t.Context(), f)
 	if !apierrors.IsAlreadyExists(err) {

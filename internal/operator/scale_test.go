@@ -1,0 +1,291 @@
+package operator_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	v1 "github.com/openintegrationhub/leat/api/v1"
+	"github.com/openintegrationhub/leat/internal/kube"
+	"github.com/openintegrationhub/leat/internal/operator"
+)
+
+// Limits that a thousand flows of three steps have to keep.
+const (
+	appliedWithin = 60 * time.Second
+	settledWithin = 20 * time.Second
+	memoryMaxMB   = 100
+)
+
+// TestScale runs with LEAT_SCALE=1000, which is how many flows there are. The operator is a process of its own, so that its memory is just its.
+func TestScale(t *testing.T) {
+	flows, _ := strconv.Atoi(os.Getenv("LEAT_SCALE"))
+	if flows == 0 {
+		t.Skip("LEAT_SCALE says how many flows; 1000 takes some minutes")
+	}
+	w := newWorld(t)
+	w.stop()
+	w.nodes.stop()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	go w.broker().Serve(listener)
+	p := startProcess(t, w, listener.Addr().String())
+	begin := time.Now()
+	w.createMany(flows)
+	created := time.Since(begin)
+	w.waitApplied(flows, begin)
+	applied := time.Since(begin)
+	memory := p.memoryMB(t)
+	writes := p.writes(t)
+	p.quiet(t)
+	t.Logf("%d flows of 3 steps: created in %v, applied in %v, %d writes (%.1f a flow), resident memory %d MB", flows, created.Round(time.Millisecond), applied.Round(time.Millisecond),
+		writes, float64(writes)/float64(flows), memory)
+	if scale := max(1, float64(flows)/1000); applied > time.Duration(scale*float64(appliedWithin)) || memory > int(scale*memoryMaxMB) {
+		t.Errorf("applied in %v, want %v for 1000; %d MB, want %d", applied, appliedWithin, memory, memoryMaxMB)
+	}
+	before := p.writes(t)
+	time.Sleep(30 * time.Second) // what is measured is that nothing happens
+	if after := p.writes(t); after != before {
+		t.Errorf("%d writes in 30 s of steady state", after-before)
+	}
+	p.end(t)
+	begin = time.Now()
+	p = startProcess(t, w, listener.Addr().String())
+	p.settled(t, flows)
+	settled := time.Since(begin)
+	time.Sleep(5 * time.Second)
+	t.Logf("a restart settles in %v with %d writes, resident memory %d MB", settled.Round(time.Millisecond), p.writes(t), p.memoryMB(t))
+	if settled > settledWithin || p.writes(t) > 0 {
+		t.Errorf("a restart settled in %v with %d writes, want %v and none", settled, p.writes(t), settledWithin)
+	}
+	p.end(t)
+}
+
+func (w *world) createMany(flows int) {
+	work := make(chan int)
+	var group sync.WaitGroup
+	for range 16 {
+		group.Go(func() {
+			for i := range work {
+				f := parseFlow(w.t, threeSteps)
+				f.Name, f.Namespace = fmt.Sprintf("shop-%d", i), w.namespace
+				if err := w.Create(w.t.Context(), f); err != nil {
+					w.t.Error(err)
+				}
+			}
+		})
+	}
+	for i := range flows {
+		work <- i
+	}
+	close(work)
+	group.Wait()
+}
+
+// waitApplied waits until each flow has its jobs and a status.
+func (w *world) waitApplied(flows int, begin time.Time) {
+	w.t.Helper()
+	for {
+		var jobs batchv1.JobList
+		var list v1.FlowList
+		if err := w.List(w.t.Context(), &jobs, client.InNamespace(w.namespace)); err != nil {
+			w.t.Fatal(err)
+		}
+		if len(jobs.Items) == 3*flows {
+			if err := w.List(w.t.Context(), &list, client.InNamespace(w.namespace)); err != nil {
+				w.t.Fatal(err)
+			}
+			told := 0
+			for i := range list.Items {
+				if len(list.Items[i].Status.Steps) == 3 {
+					told++
+				}
+			}
+			if told == flows {
+				return
+			}
+		}
+		if time.Since(begin) > 20*time.Minute {
+			w.t.Fatalf("%d of %d jobs after 20 minutes", len(jobs.Items), 3*flows)
+		}
+		time.Sleep(500 * time.Millisecond)
+	}
+}
+
+// process is an operator in a process of its own.
+type process struct {
+	command *exec.Cmd
+	url     string
+}
+
+func startProcess(t *testing.T, w *world, broker string) *process {
+	t.Helper()
+	kubeconfig := t.TempDir() + "/kubeconfig"
+	if err := writeKubeconfig(w.config, kubeconfig); err != nil {
+		t.Fatal(err)
+	}
+	command := exec.Command(os.Args[0])
+	command.Env = append(os.Environ(), "LEAT_OPERATOR_PROCESS=1", "KUBECONFIG="+kubeconfig, "NAMESPACES="+w.namespace,
+		"RABBITMQ_URI=amqp://operator:"+operatorPassword+"@"+broker, "RABBITMQ_MANAGEMENT_URI=http://operator:"+operatorPassword+"@"+w.web.Listener.Addr().String())
+	command.Stderr = w.log
+	out, err := command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { command.Process.Kill() })
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatalf("start operator: %v\n%s", err, w.log)
+	}
+	return &process{command, "http://" + strings.TrimSpace(line)}
+}
+
+// ask reads one of the process's numbers.
+func (p *process) ask(t *testing.T, what string) int {
+	t.Helper()
+	answer, err := http.Get(p.url + "/" + what)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	var n int
+	if _, err := fmt.Fscan(answer.Body, &n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func (p *process) writes(t *testing.T) int { t.Helper(); return p.ask(t, "writes") }
+
+func (p *process) memoryMB(t *testing.T) int {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.command.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "VmRSS:")
+	var kb int
+	fmt.Sscan(rest, &kb)
+	return kb / 1024
+}
+
+// quiet waits until the process hasn't written for 5 s.
+func (p *process) quiet(t *testing.T) {
+	t.Helper()
+	last, since := p.writes(t), time.Now()
+	for time.Since(since) < 5*time.Second {
+		time.Sleep(200 * time.Millisecond)
+		if n := p.writes(t); n != last {
+			last, since = n, time.Now()
+		}
+	}
+}
+
+// settled waits until the process has looked at each flow.
+func (p *process) settled(t *testing.T, flows int) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Minute); p.ask(t, "reconciles") < flows; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d of %d flows were looked at", p.ask(t, "reconciles"), flows)
+		}
+	}
+}
+
+func (p *process) end(t *testing.T) {
+	t.Helper()
+	p.command.Process.Signal(syscall.SIGTERM)
+	p.command.Wait()
+}
+
+// runProcess is what the process does: an operator that counts what it writes.
+func runProcess() error {
+	config, err := clientcmd.BuildConfigFromFlags("", os.Getenv("KUBECONFIG"))
+	if err != nil {
+		return err
+	}
+	var writes atomic.Int64
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			if r.Method != http.MethodGet {
+				writes.Add(1)
+			}
+			return next.RoundTrip(r)
+		})
+	})
+	settings, err := kube.ReadSettings(os.Getenv, func(string) string { return "" })
+	if err != nil {
+		return err
+	}
+	op, err := operator.New(operator.Options{Config: config, Settings: settings, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	http.HandleFunc("/writes", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, writes.Load()) })
+	http.HandleFunc("/reconciles", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, reconciles()) })
+	go http.Serve(listener, nil)
+	fmt.Println(listener.Addr())
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	return op.Run(ctx)
+}
+
+// reconciles is how many looks there were, and 0 while some wait.
+func reconciles() int {
+	families, err := metrics.Registry.Gather()
+	if err != nil {
+		return 0
+	}
+	sums := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.Metric {
+			sums[f.GetName()] += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	if sums["workqueue_depth"] > 0 || sums["controller_runtime_active_workers"] > 0 {
+		return 0
+	}
+	return int(sums["controller_runtime_reconcile_total"])
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func writeKubeconfig(c *rest.Config, path string) error {
+	k := clientcmdapi.NewConfig()
+	k.Clusters["it"] = &clientcmdapi.Cluster{Server: c.Host, CertificateAuthorityData: c.CAData, InsecureSkipTLSVerify: len(c.CAData) == 0}
+	k.AuthInfos["me"] = &clientcmdapi.AuthInfo{ClientCertificateData: c.CertData, ClientKeyData: c.KeyData, Token: c.BearerToken}
+	k.Contexts["it"] = &clientcmdapi.Context{Cluster: "it", AuthInfo: "me"}
+	k.CurrentContext = "it"
+	return clientcmd.WriteToFile(*k, path)
+}
