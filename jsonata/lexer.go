@@ -50,7 +50,30 @@ func showRegex(pattern, flags string) string {
 			all += f
 		}
 	}
-	return "/" + pattern + "/" + all
+	return "/" + regexSource(pattern) + "/" + all
+}
+
+// regexSource escapes line ends, and slashes outside of classes, as JavaScript does.
+func regexSource(pattern string) string {
+	lineEnds := map[rune]string{'\n': `\n`, '\r': `\r`, 0x2028: `\u2028`, 0x2029: `\u2029`}
+	var b strings.Builder
+	escaped, class := false, false
+	for _, r := range pattern {
+		end := lineEnds[r]
+		switch {
+		case end != "" && escaped:
+			b.WriteString(end[1:])
+		case end != "":
+			b.WriteString(end)
+		case r == '/' && !escaped && !class:
+			b.WriteString(`\/`)
+		default:
+			b.WriteRune(r)
+		}
+		class = !escaped && r == '[' || class && (escaped || r != ']')
+		escaped = r == '\\' && !escaped
+	}
+	return b.String()
 }
 
 // lexer cuts an expression into tokens. Positions count UTF-16 units, as the reference's do.
