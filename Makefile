@@ -50,6 +50,22 @@ lint: ## staticcheck with the rules of staticcheck.conf; the shape of the code i
 bench: build needs ## Run the benchmarks; docs/guide/benchmarks.md says how to read them
 	sh test/bench/run.sh
 
+images: build ## Pack the images of the Dockerfile as OCI archives in bin/images, without Docker
+	$(GO) run ./platform/images -from build=bin -out bin/images
+
+platform: ## Write platform/platform.json anew from the files in platform/
+	$(GO) test ./platform -run TestPlatformFileIsMadeOfTheBases -update
+
+cluster-up: ## Start a real Kubernetes on this machine, as root; the first time takes 10 minutes
+	test/cluster/build.sh full
+	test/cluster/up.sh full
+
+cluster-down: ## Stop it
+	test/cluster/down.sh
+
+e2e: images ## Install Leat on that Kubernetes and test it there, as root
+	test/e2e/run.sh
+
 fuzz: ## Fuzz every target for a minute each
 	sh test/fuzz.sh
 
