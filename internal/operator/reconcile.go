@@ -88,7 +88,7 @@ func (r *reconciler) reconcile(ctx context.Context, resource *v1.Flow) (ctrl.Res
 		return ctrl.Result{}, r.report(ctx, q)
 	}
 	if err := r.ensureFinalizer(ctx, resource); err != nil {
-		return ctrl.Result{}, err
+		return ctrl.Result{}, client.IgnoreNotFound(err) // it's gone by now, and nothing may be made for it
 	}
 	if err := r.observe(ctx, q); err != nil {
 		return ctrl.Result{}, err
@@ -111,10 +111,7 @@ func (r *reconciler) ensureFinalizer(ctx context.Context, resource *v1.Flow) err
 	}
 	before := resource.DeepCopy()
 	controllerutil.AddFinalizer(resource, kube.Finalizer)
-	if err := r.client.Patch(ctx, resource, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}), fieldOwner); err != nil {
-		return client.IgnoreNotFound(err)
-	}
-	return nil
+	return r.client.Patch(ctx, resource, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}), fieldOwner)
 }
 
 // decide asks the planner, and makes manifests of its answer. The error is what is wrong with the flow.

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -29,6 +30,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/yaml"
 
 	v1 "github.com/openintegrationhub/leat/api/v1"
@@ -74,6 +76,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	log.SetLogger(logr.Discard()) // of what is outside of any operator
 	code := m.Run()
 	if started != nil {
 		if err := started.Stop(); err != nil {
