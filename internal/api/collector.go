@@ -292,6 +292,7 @@ func (f *flowCollector) withInput(failure *store.Failure, d amqp.Delivery) {
 	if failure.Headers == nil {
 		failure.Headers = message.Headers{}
 	}
+	delete(failure.Headers, message.HeaderToken)
 	body := append([]byte(nil), d.Body...) // Decrypt works in place
 	if input, err := f.cipher.Decrypt(body, d.Headers.ProtocolVersion()); err == nil {
 		failure.Input = input

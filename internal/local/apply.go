@@ -79,8 +79,10 @@ func (w *World) apply(ctx context.Context, f *flow.Flow) error {
 		r = &running{units: map[string][]*unit{}}
 		w.flows[f.Key()] = r
 	}
+	before := r.plan.Entry
 	r.plan = p
 	w.mu.Unlock()
+	w.ferry.Update(w.entriesWith(p, before)) // what its steps send waits until it's known
 	w.publishSteps() // a step asks for its configuration as soon as it starts
 	retired := w.replace(f, r, p)
 	w.stopUnits(ctx, retired)
@@ -313,10 +315,7 @@ func (w *World) putAccount(a plan.Account) error {
 // publish tells scheduler, router and API which flows there are.
 func (w *World) publish(ctx context.Context) {
 	w.publishSteps()
-	var entries []plan.Entry
-	for _, key := range w.keysOfFlows() {
-		entries = append(entries, w.flows[key].plan.Entry)
-	}
+	entries := w.entries()
 	exchanges := map[string][]string{}
 	for _, e := range entries {
 		if e.HTTP {
@@ -328,6 +327,32 @@ func (w *World) publish(ctx context.Context) {
 	w.scheduler.Update(entries)
 	w.collector.Update(entries)
 	w.errors.Update(entries)
+	w.ferry.Update(entries)
+}
+
+func (w *World) entries() (all []plan.Entry) {
+	for _, key := range w.keysOfFlows() {
+		all = append(all, w.flows[key].plan.Entry)
+	}
+	return all
+}
+
+// entriesWith are the entries while p is carried out: ferryman steps that it drains still get messages.
+func (w *World) entriesWith(p plan.Plan, before plan.Entry) []plan.Entry {
+	all := w.entries()
+	for i, e := range all {
+		if e.Namespace != p.Entry.Namespace || e.Flow != p.Entry.Flow {
+			continue
+		}
+		e.Ferrymen = slices.Clone(e.Ferrymen)
+		for _, f := range before.Ferrymen {
+			if slices.Contains(p.Drain, f.Step) {
+				e.Ferrymen = append(e.Ferrymen, f)
+			}
+		}
+		all[i] = e
+	}
+	return all
 }
 
 // publishSteps tells the API which steps there are.

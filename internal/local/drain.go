@@ -20,7 +20,7 @@ func (w *World) drain(ctx context.Context, f *flow.Flow, id string) {
 	defer cancel()
 	// Steps share the queues of messages that come back, so whose they are isn't known: those that wait now get the time that they need.
 	back := time.Now().Add(w.longestRebound(f, f.DrainTimeout))
-	for w.held(f, topology.StepQueue(f.Name, id)) > 0 || time.Now().Before(back) && w.longestRebound(f, f.DrainTimeout) > 0 {
+	for w.held(f, topology.StepQueue(f.Name, id))+w.held(f, topology.FerryQueue(f.Name)) > 0 || time.Now().Before(back) && w.longestRebound(f, f.DrainTimeout) > 0 {
 		select {
 		case <-ctx.Done():
 			return

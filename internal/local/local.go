@@ -24,6 +24,7 @@ import (
 	"github.com/openintegrationhub/leat/internal/amqp"
 	"github.com/openintegrationhub/leat/internal/api"
 	"github.com/openintegrationhub/leat/internal/broker"
+	"github.com/openintegrationhub/leat/internal/ferry"
 	"github.com/openintegrationhub/leat/internal/plan"
 	"github.com/openintegrationhub/leat/internal/router"
 	"github.com/openintegrationhub/leat/internal/runner"
@@ -79,6 +80,7 @@ type World struct {
 	api       *api.API
 	collector *api.Collector
 	errors    *api.ErrorAPI
+	ferry     *ferry.Ferry
 	store     *store.Store
 	web       net.Listener
 	bus       net.Listener // AMQP over TCP; nil while no step is a process
@@ -169,6 +171,7 @@ func (w *World) Start() (err error) {
 	}
 	w.collector = api.NewCollector(api.CollectorOptions{Connect: w.connect, API: w.api, Errors: w.store, Logger: w.opts.Logger})
 	w.errors = api.NewErrorAPI(w.store, w.client, w.opts.Logger)
+	w.ferry = ferry.New(ferry.Options{Connect: w.connect, Logger: w.opts.Logger})
 	if w.opts.AMQP != "" {
 		return w.openBus()
 	}
@@ -239,11 +242,9 @@ func (w *World) Run(ctx context.Context) error {
 	group.Go(func() error { w.summarise(ctx); return nil })
 	group.Go(func() error { w.watch(ctx); return nil })
 	collect, stopCollect := context.WithCancel(context.WithoutCancel(ctx)) // until the steps have stopped
-	collected := make(chan struct{})
-	go func() {
-		defer close(collected)
-		w.collector.Run(collect)
-	}()
+	var collectors sync.WaitGroup
+	collectors.Go(func() { w.collector.Run(collect) })
+	collectors.Go(func() { w.ferry.Run(collect) })
 	<-ctx.Done()
 	w.opts.Logger.Info("stopping")
 	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), StopTimeout)
@@ -255,7 +256,7 @@ func (w *World) Run(ctx context.Context) error {
 	err := group.Wait()
 	w.stopAll(deadline)
 	stopCollect()
-	<-collected
+	collectors.Wait()
 	w.close()
 	w.opts.Logger.Info("stopped")
 	if errors.Is(err, context.Canceled) {

@@ -28,6 +28,7 @@ const (
 	HeaderReboundReason    = "reboundReason"
 	HeaderErrorResponse    = "x-eio-error-response"
 	HeaderSnapshotEvent    = "snapshotEvent"
+	HeaderToken            = "orchestratorToken" // ferryman's; it holds a step's configuration and key, so it's for that step only
 
 	// MetaPrefix begins the headers that are handed on from step to step, in lower case.
 	MetaPrefix = "x-eio-meta-"

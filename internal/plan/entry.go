@@ -3,6 +3,8 @@
 package plan
 
 import (
+	"encoding/json"
+
 	"github.com/openintegrationhub/leat/internal/flow"
 )
 
@@ -30,4 +32,16 @@ type Entry struct {
 	UserID         string // header userId of its messages
 	CryptoPassword string // of the flow's message cipher; "" for plain
 	CryptoIV       string
+
+	// Ferrymen are the steps whose components are made with ferryman; nil for none.
+	Ferrymen []Ferryman
+}
+
+// Ferryman is what a ferryman step has to be told with each message.
+type Ferryman struct {
+	Step     string
+	Function string
+	Config   json.RawMessage // the node's data
+	APIKey   string
+	Previous []string // ids of the steps that send to it
 }

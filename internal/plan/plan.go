@@ -184,6 +184,13 @@ func entry(f *flow.Flow, secrets Secrets) Entry {
 		CryptoPassword: secrets.CryptoPassword,
 		CryptoIV:       secrets.CryptoIV,
 	}
+	for _, n := range f.Nodes {
+		if topology.IsFerryman(n) {
+			e.Ferrymen = append(e.Ferrymen, Ferryman{
+				Step: n.ID, Function: n.Function, Config: n.Data, APIKey: secrets.Steps[n.ID].APIKey, Previous: f.Previous(n.ID),
+			})
+		}
+	}
 	if first.Polling {
 		e.Schedule = first.Schedule
 		e.TickKey = topology.Key(f.Name, first.ID, topology.Tick)

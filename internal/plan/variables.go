@@ -53,6 +53,10 @@ func variables(f *flow.Flow, n *flow.Node, account topology.Account, secrets Sec
 	set("ELASTICIO_BACKCHANNEL_EXCHANGE", f.Name)
 	set("ELASTICIO_NODE_EXCHANGE", f.Name)
 	set("ELASTICIO_OUTPUT_ROUTING_KEY", key(topology.Message))
+	if topology.IsFerryman(n) {
+		set("ELASTICIO_OUTPUT_ROUTING_KEY", key(topology.Output))
+		set("ELASTICIO_SNAPSHOTS_EXCHANGE", f.Name)
+	}
 	set("ELASTICIO_STATE_ROUTING_KEY", key(topology.State))
 	set("ELASTICIO_SNAPSHOTS_SERVICE_BASE_URL", p.APIURI)
 	set("ELASTICIO_SECRET_SERVICE_BASE_URL", p.APIURI)
@@ -73,6 +77,9 @@ func variables(f *flow.Flow, n *flow.Node, account topology.Account, secrets Sec
 	// The libraries' defaults are 10 data messages, 2 errors and 2 snapshots in 100 ms.
 	limit, interval := rate(n)
 	set("ELASTICIO_DATA_RATE_LIMIT", strconv.Itoa(limit))
+	if topology.IsFerryman(n) {
+		set("ELASTICIO_OUTPUT_RATE_LIMIT", strconv.Itoa(limit))
+	}
 	set("ELASTICIO_ERROR_RATE_LIMIT", "1000")
 	set("ELASTICIO_SNAPSHOT_RATE_LIMIT", "1000")
 	set("ELASTICIO_RATE_INTERVAL", strconv.FormatInt(interval.Milliseconds(), 10))

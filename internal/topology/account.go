@@ -30,7 +30,15 @@ func StepUser(namespace, flow, step string) string {
 // header), and replies.
 func StepAccount(f *flow.Flow, n *flow.Node) Account {
 	own := regexp.QuoteMeta(Key(f.Name, n.ID, ""))
-	keys := []string{own + "(" + Message + "|" + Error + "|" + Rebound + "|" + Snapshot + "|" + State + ")", `reply\..+`}
+	data, exchanges := Message, regexp.QuoteMeta(f.Name)
+	if IsFerryman(n) {
+		data = Output
+		// Ferryman sends its error replies to no exchange, and ends if it may not: it has to be let, where there are replies (contract.md section 6).
+		if first := f.First(); first != nil && !first.Polling {
+			exchanges = "(" + exchanges + `|amq\.default)`
+		}
+	}
+	keys := []string{own + "(" + data + "|" + Error + "|" + Rebound + "|" + Snapshot + "|" + State + ")", `reply\..+`}
 	for _, next := range f.Next(n.ID) {
 		keys = append(keys, regexp.QuoteMeta(Key(f.Name, next, Input)))
 	}
@@ -38,7 +46,7 @@ func StepAccount(f *flow.Flow, n *flow.Node) Account {
 		User:          StepUser(f.Namespace, f.Name, n.ID),
 		VHost:         f.Namespace,
 		Configure:     "^$",
-		Write:         "^" + regexp.QuoteMeta(f.Name) + "$",
+		Write:         "^" + exchanges + "$",
 		Read:          "^" + regexp.QuoteMeta(StepQueue(f.Name, n.ID)) + "$",
 		TopicExchange: f.Name,
 		TopicWrite:    "^(" + strings.Join(keys, "|") + ")$",

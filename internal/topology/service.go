@@ -22,7 +22,7 @@ func ServiceAccounts(vhost string) []Account {
 		{User: SchedulerUser, VHost: vhost, Configure: nothing, Write: "^" + exchange + "$", Read: "^" + exchange + ":ticks$"},
 		// To bind takes writing to the queue and reading from the exchange (AMQP access control of RabbitMQ).
 		{User: RouterUser, VHost: vhost, Configure: "^" + own + "$", Write: "^(" + exchange + "|" + own + ")$", Read: "^(" + exchange + "|" + own + ")$"},
-		// A replay is published to the flow's exchange.
-		{User: APIUser, VHost: vhost, Configure: nothing, Write: "^" + exchange + "$", Read: "^" + exchange + ":(errors|deadletters|snapshots|unroutable)$"},
+		// A replay, and what is made over for ferryman steps, is published to the flow's exchange.
+		{User: APIUser, VHost: vhost, Configure: nothing, Write: "^" + exchange + "$", Read: "^" + exchange + ":(errors|deadletters|snapshots|unroutable|ferry)$"},
 	}
 }

@@ -59,6 +59,8 @@ const (
 	Requeue    = "requeue"    // come back: out of the queues F:S:rebounds that older versions had
 	DeadLetter = "deadletter" // given up
 	Snapshot   = "snapshot"   // what a step wants to remember
+	Output     = "output"     // what a ferryman step emitted
+	Deliver    = "deliver"    // for a ferryman step, with its token
 	State      = "state"      // that a step is through with a message: ferryman components tell it, and nobody needs it
 )
 
@@ -123,9 +125,12 @@ func For(f *flow.Flow, o Options) Topology {
 		}
 	}
 	t.rebounds(f)
+	t.ferrymen(f)
 	if first := f.First(); first != nil && first.Polling {
 		t.Queues = append(t.Queues, Queue{Name: TickQueue(f.Name), MessagesMax: 1})
-		t.bind(f.Name, Key(f.Name, first.ID, Tick), StepQueue(f.Name, first.ID), "")
+		if !IsFerryman(first) {
+			t.bind(f.Name, Key(f.Name, first.ID, Tick), StepQueue(f.Name, first.ID), "")
+		}
 		t.bind(f.Name, Key(f.Name, first.ID, Tick), TickQueue(f.Name), "when the last tick was")
 	}
 	slices.SortStableFunc(t.Bindings, func(a, b Binding) int { return strings.Compare(a.Source+a.Key+a.Queue, b.Source+b.Key+b.Queue) })
@@ -138,8 +143,11 @@ func (t *Topology) step(f *flow.Flow, n *flow.Node, o Options) {
 	t.Queues = append(t.Queues, Queue{
 		Name: messages, DeadLetterExchange: f.Name, DeadLetterKey: Key(f.Name, n.ID, DeadLetter), DeliveryLimit: o.DeliveryLimit,
 	})
-	t.bind(f.Name, Key(f.Name, n.ID, Input), messages, "")
 	t.bind(f.Name, Key(f.Name, n.ID, Requeue), messages, "")
+	if IsFerryman(n) {
+		return
+	}
+	t.bind(f.Name, Key(f.Name, n.ID, Input), messages, "")
 	for _, from := range f.Previous(n.ID) {
 		t.bind(f.Name, Key(f.Name, from, Message), messages, "")
 	}

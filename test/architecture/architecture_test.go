@@ -38,6 +38,7 @@ var allowed = []struct {
 	{"internal/watchdog", nil, "one set of rules for processes and pods, pure"},
 	{"internal/kube", []string{"api/v1", "internal/flow", "internal/plan", "internal/topology"}, "what the parts on Kubernetes share, without I/O"},
 	{"internal/operator", []string{"api/v1", "internal/amqp", "internal/flow", "internal/kube", "internal/message", "internal/plan", "internal/rabbitmq", "internal/topology", "internal/watchdog"}, "adapters don't import each other"},
+	{"internal/ferry", []string{"internal/amqp", "internal/message", "internal/plan", "internal/topology"}, "needs the broker and nothing else"},
 	{"internal/store", []string{"internal/message"}, "below its users"},
 	{"internal/rabbitmq/...", []string{"internal/rabbitmq/...", "internal/topology"}, "a client of one API"},
 	{"internal/amqp/...", []string{"internal/amqp/...", "internal/message", "internal/topology", "internal/flow"}, "the seam between parts"},

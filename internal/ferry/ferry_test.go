@@ -1,0 +1,250 @@
+package ferry_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/openintegrationhub/leat/internal/amqp"
+	"github.com/openintegrationhub/leat/internal/broker"
+	"github.com/openintegrationhub/leat/internal/ferry"
+	"github.com/openintegrationhub/leat/internal/flow"
+	"github.com/openintegrationhub/leat/internal/message"
+	"github.com/openintegrationhub/leat/internal/plan"
+)
+
+const mixed = `
+apiVersion: elastic.io/v1
+kind: Flow
+metadata: {name: f, namespace: flows}
+spec:
+  nodes:
+    - {id: in, image: acme/a, function: f, first: true}
+    - {id: mid, image: oih/b, function: get, env: {LEAT_LIBRARY: ferryman}, data: {depth: 1}}
+    - {id: out, image: acme/c, function: f}
+  connections: [{from: in, to: mid}, {from: mid, to: out}]
+`
+
+// river is an embedded broker with the topology of a mixed flow.
+type river struct {
+	t      *testing.T
+	broker *broker.Broker
+	entry  plan.Entry
+	cipher *message.Cipher
+
+	mu    sync.Mutex // guards conns
+	conns []net.Conn // of the ferry
+}
+
+func newRiver(t *testing.T) *river {
+	t.Helper()
+	b, err := broker.New(broker.DefaultOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Close() })
+	for _, err := range []error{
+		b.PutUser("leat", "secret", "administrator"), b.PutVhost("flows"),
+		b.PutPermissions("flows", "leat", broker.Permissions{Configure: ".*", Write: ".*", Read: ".*"}),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	flows, err := flow.Parse("f.yaml", []byte(mixed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := plan.For(flows[0], plan.Seen{}, plan.Secrets{
+		CryptoPassword: "password", CryptoIV: "0123456789abcdef", Steps: map[string]plan.StepSecrets{"mid": {APIKey: "k"}},
+	}, plan.Platform{Builtin: func(string) string { return "" }, Broker: url.URL{Scheme: "amqp", Host: "broker"}})
+	r := &river{t: t, broker: b, entry: p.Entry}
+	if r.cipher, err = message.NewCipher("password", "0123456789abcdef"); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.connect().Declare(p.Declare); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// connect is a connection of the test's own.
+func (r *river) connect() *amqp.Conn {
+	r.t.Helper()
+	conn, err := r.dial(r.t.Context(), func(context.Context, string, string) (net.Conn, error) { return r.broker.Dial() })
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+func (r *river) dial(ctx context.Context, dial func(context.Context, string, string) (net.Conn, error)) (*amqp.Conn, error) {
+	return amqp.Dialer{URL: "amqp://leat:secret@broker/flows", Name: "test", Dial: dial}.Connect(ctx)
+}
+
+// run runs a ferry until the test ends.
+func (r *river) run() {
+	f := ferry.New(ferry.Options{Logger: slog.New(slog.DiscardHandler), Connect: func(ctx context.Context, _ string) (*amqp.Conn, error) {
+		return r.dial(ctx, func(context.Context, string, string) (net.Conn, error) {
+			conn, err := r.broker.Dial()
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.conns = append(r.conns, conn)
+			return conn, err
+		})
+	}})
+	f.Update([]plan.Entry{r.entry})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- f.Run(ctx) }()
+	r.t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			r.t.Error(err)
+		}
+	})
+}
+
+// sink breaks the connection that the ferry has now, and tells how many it has had.
+func (r *river) sink() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n := len(r.conns); n > 0 {
+		r.conns[n-1].Close()
+	}
+	return len(r.conns)
+}
+
+// consume calls take for each message of a queue until the test ends.
+func (r *river) consume(queue string, take func(amqp.Delivery) error) {
+	r.t.Helper()
+	c, err := r.connect().Consume(queue, 10)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	go func() { // ends with the connection
+		for d, ok := c.Next(); ok; d, ok = c.Next() {
+			if err := take(d); err != nil {
+				r.t.Error(err)
+			}
+			c.Ack(d)
+		}
+	}()
+}
+
+// component is a ferryman component: it wants a token and data, and emits what it got.
+func (r *river) component() {
+	p, err := r.connect().Publisher()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.consume("f:mid:messages", func(d amqp.Delivery) error {
+		if strings.Count(d.Headers.Text("orchestratorToken"), ".") != 2 {
+			return fmt.Errorf("message without token: %v", d.Headers)
+		}
+		plain, err := r.cipher.Decrypt(d.Body, 1)
+		if err != nil {
+			return err
+		}
+		var m struct{ Data json.RawMessage }
+		if err := json.Unmarshal(plain, &m); err != nil || m.Data == nil {
+			return fmt.Errorf("no data in %s: %v", plain, err)
+		}
+		body := fmt.Appendf(nil, `{"data":%s,"metadata":{},"headers":{},"passedCfg":{"n":1}}`, m.Data)
+		headers := message.Headers{"messageId": d.Headers["messageId"], "stepId": "mid", "orchestratorToken": d.Headers["orchestratorToken"], "protocolVersion": int32(1)}
+		return p.Publish(r.t.Context(), amqp.Publishing{Exchange: "f", Key: "f.mid.output", Headers: headers, Body: r.cipher.Encrypt(body)})
+	})
+}
+
+// send emits messages as the step before.
+func (r *river) send(n int, pause time.Duration) {
+	r.t.Helper()
+	p, err := r.connect().Publisher()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for i := range n {
+		m := amqp.Publishing{
+			Exchange: "f", Key: "f.in.message", Headers: message.Headers{"messageId": fmt.Sprint("m", i)},
+			Body: r.cipher.Encrypt(fmt.Appendf(nil, `{"body":{"n":%d}}`, i)),
+		}
+		if err := p.Publish(r.t.Context(), m); err != nil {
+			r.t.Fatal(err)
+		}
+		<-time.After(pause)
+	}
+}
+
+// Every message gets through a ferryman step to the next one, however often the ferry sinks; in order, but for what comes twice.
+func TestKillNoMessageIsLostWhenTheFerrySinks(t *testing.T) {
+	const messages, wrecks = 500, 5
+	r := newRiver(t)
+	r.run()
+	r.component()
+	var mu sync.Mutex
+	seen, newest, disorder := map[string]int{}, -1, 0
+	r.consume("f:out:messages", func(d amqp.Delivery) error {
+		plain, err := r.cipher.Decrypt(d.Body, 1)
+		if err != nil {
+			return err
+		}
+		var m struct{ Body struct{ N *int } }
+		if err := json.Unmarshal(plain, &m); err != nil || m.Body.N == nil || strings.Contains(string(plain), "passedCfg") || d.Headers["orchestratorToken"] != nil {
+			return fmt.Errorf("the next step got %v %s", d.Headers, plain)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		id := d.Headers.Text("messageId")
+		if seen[id]++; seen[id] == 1 {
+			if *m.Body.N < newest {
+				disorder++
+			}
+			newest = max(newest, *m.Body.N)
+		}
+		return nil
+	})
+	sunk := make(chan int)
+	go func() {
+		ticker := time.NewTicker(30 * time.Millisecond)
+		defer ticker.Stop()
+		n := 0
+		for n < wrecks {
+			<-ticker.C
+			n = r.sink()
+		}
+		sunk <- n
+	}()
+	r.send(messages, 3*time.Millisecond)
+	conns := <-sunk
+	count := func() (n, twice int) {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, times := range seen {
+			twice += times - 1
+		}
+		return len(seen), twice
+	}
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for end := time.Now().Add(30 * time.Second); ; <-ticker.C {
+		n, twice := count()
+		if n == messages {
+			t.Logf("%d messages, %d of them twice, over %d connections", n, twice, conns)
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d of %d messages arrived", n, messages)
+		}
+	}
+	if disorder > 0 {
+		t.Errorf("%d messages overtook others", disorder)
+	}
+}
