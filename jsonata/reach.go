@@ -1,5 +1,7 @@
 package jsonata
 
+import "slices"
+
 // need is what an expression can reach of one place of its input: all of it, or the members named, and those of them in
 // turn. What is needed of an array is needed of each of its items. Needing nothing of a value still is to need to know
 // that it's there and whether it's an object or an array of how many items.
@@ -19,20 +21,13 @@ func (n *need) of(name string) *need {
 	return nil
 }
 
-func (n *need) member(name string) *need {
-	if n.all {
-		return n
-	}
-	m := n.of(name)
-	if m == nil {
-		m = &need{}
-		n.names, n.members = append(n.names, name), append(n.members, m)
-	}
-	return m
-}
-
-// mostNames is how many members are told apart at one place: looking for one among more would cost more than it saves.
-const mostNames = 64
+const (
+	// mostNames is how many members are told apart at one place: looking for one among more would cost more than it saves.
+	mostNames = 64
+	// mostPlaces is how many places one value may come from, mostNeeds how many are told apart in all.
+	mostPlaces = 16
+	mostNeeds  = 10_000
+)
 
 // settle drops what no longer matters, and gives up where names are too many.
 func (n *need) settle() {
@@ -52,6 +47,7 @@ type places []*need
 type reach struct {
 	root  *need
 	lost  bool            // the expression does what isn't followed: it needs everything
+	count int             // of needs
 	bound map[string]bool // variables that it binds itself
 	lib   map[string]*function
 	vars  map[string]Value
@@ -118,6 +114,9 @@ func (r *reach) use(at places) {
 
 // expr gives the places of n's value for a context item from the places in.
 func (r *reach) expr(n *ast, in places) places {
+	if r.lost {
+		return nil
+	}
 	out := r.bare(n, in)
 	for _, p := range n.predicate {
 		r.use(r.expr(p.lhs, out))
@@ -134,11 +133,7 @@ func (r *reach) bare(n *ast, in places) places {
 	case aString, aNumber, aValue, aRegex:
 		return nil
 	case aName:
-		out := make(places, 0, len(in))
-		for _, p := range in {
-			out = append(out, p.member(n.text))
-		}
-		return out
+		return r.member(in, n.text)
 	case aVariable:
 		switch n.text {
 		case "":
@@ -169,7 +164,7 @@ func (r *reach) bare(n *ast, in places) places {
 		r.use(r.expr(n.lhs, in))
 		out := r.expr(n.rhs, in)
 		if n.third != nil {
-			out = append(out[:len(out):len(out)], r.expr(n.third, in)...)
+			out = r.union(out, r.expr(n.third, in))
 		}
 		return out
 	case aDefault:
@@ -214,7 +209,41 @@ func (r *reach) rest(n *ast, in places) {
 func (r *reach) each(list []*ast, in places) places {
 	var out places
 	for _, n := range list {
-		out = append(out, r.expr(n, in)...)
+		out = r.union(out, r.expr(n, in))
+	}
+	return out
+}
+
+// member gives the places of a member of what is at the places in.
+func (r *reach) member(in places, name string) places {
+	out := make(places, 0, len(in))
+	for _, n := range in {
+		if n.all {
+			continue // and so is the member
+		}
+		m := n.of(name)
+		if m == nil {
+			m = &need{}
+			n.names, n.members = append(n.names, name), append(n.members, m)
+			r.count++
+		}
+		out = append(out, m)
+	}
+	r.lost = r.lost || r.count > mostNeeds
+	return out
+}
+
+// union gives the places of either, once each. Where they are too many, all of what is there is needed.
+func (r *reach) union(a, b places) places {
+	out := a[:len(a):len(a)]
+	for _, n := range b {
+		if !slices.Contains(out, n) {
+			out = append(out, n)
+		}
+	}
+	if len(out) > mostPlaces {
+		r.use(out)
+		return nil
 	}
 	return out
 }

@@ -89,3 +89,25 @@ func TestEvalJSONGivesErrorsTheirValue(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestCompilingTakesNoLongerThanTheExpression where a value may come from more places with every step.
+func TestCompilingTakesNoLongerThanTheExpression(t *testing.T) {
+	const steps = 800
+	for name, step := range map[string]string{
+		"conditions":      ".(c ? $ : $)",
+		"different ones":  ".(c ? x : y)",
+		"fallbacks":       ".($ ?? $)",
+		"arrays":          ".[$, x, y]",
+		"nested":          ".(c ? (d ? x : y) : [z, $])",
+		"groups":          ".{'a': $}",
+		"sorted":          "^($)",
+		"root":            ".($$ ?? x)",
+		"names":           ".x",
+		"names and twins": ".[x, y].x",
+	} {
+		e := compile(t, "a"+strings.Repeat(step, steps))
+		if _, err := e.EvalJSON(t.Context(), []byte(`{"b":1}`)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
