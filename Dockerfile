@@ -6,28 +6,31 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 ARG VERSION
-RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$VERSION" -o /leat ./cmd/leat
+RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X github.com/openintegrationhub/leat/internal/program.version=$VERSION" -o / ./cmd/leat ./cmd/leat-platform
 
 # Time zones are in the binary. It runs with a read-only root file system, and writes nowhere but to volumes.
-FROM scratch AS leat
+FROM scratch AS base
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
-COPY --from=build /leat /leat
 USER 65532:65532
 
-FROM leat AS flows-operator
-ENTRYPOINT ["/leat", "operator"]
+FROM base AS platform
+COPY --from=build /leat-platform /leat-platform
 
-FROM leat AS scheduler
-ENTRYPOINT ["/leat", "scheduler"]
+FROM platform AS flows-operator
+ENTRYPOINT ["/leat-platform", "operator"]
 
-FROM leat AS communication-router
+FROM platform AS scheduler
+ENTRYPOINT ["/leat-platform", "scheduler"]
+
+FROM platform AS communication-router
 EXPOSE 1234
-ENTRYPOINT ["/leat", "router"]
+ENTRYPOINT ["/leat-platform", "router"]
 
-FROM leat AS api
+FROM platform AS api
 EXPOSE 3000
-ENTRYPOINT ["/leat", "api"]
+ENTRYPOINT ["/leat-platform", "api"]
 
 # A step whose image has a built-in stand-in: the argument is its name.
-FROM leat AS components
+FROM base AS components
+COPY --from=build /leat /leat
 ENTRYPOINT ["/leat", "component"]

@@ -1,7 +1,7 @@
 # Everything a person types is here. `make help` lists it.
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
-LDFLAGS := -s -w -X main.version=$(VERSION)
+LDFLAGS := -s -w -X github.com/openintegrationhub/leat/internal/program.version=$(VERSION)
 BUILD   := $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 
 # Nothing here needs C, and one static binary is what we ship. The race detector is the exception.

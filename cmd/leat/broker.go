@@ -13,6 +13,7 @@ import (
 
 	"github.com/openintegrationhub/leat/internal/broker"
 	"github.com/openintegrationhub/leat/internal/broker/management"
+	"github.com/openintegrationhub/leat/internal/program"
 )
 
 type brokerCommand struct {
@@ -22,15 +23,15 @@ type brokerCommand struct {
 	Verbose    bool   `short:"v" help:"Log more."`
 }
 
-func (c *brokerCommand) Run(ctx context.Context, std streams) (err error) {
-	tuneCollector()
+func (c *brokerCommand) Run(ctx context.Context, std program.Streams) (err error) {
+	program.TuneCollector()
 	level := slog.LevelInfo
 	if c.Verbose {
 		level = slog.LevelDebug
 	}
 	options := broker.DefaultOptions()
 	options.Dir = c.Data
-	options.Logger = slog.New(newConsole(std.out, level))
+	options.Logger = slog.New(program.NewConsole(std.Out, level))
 	b, err := broker.New(options)
 	if err != nil {
 		return err
@@ -49,7 +50,7 @@ func (c *brokerCommand) Run(ctx context.Context, std streams) (err error) {
 		}
 		return err
 	})
-	fmt.Fprintf(std.out, "broker listens on amqp://guest:guest@%s/\n", listener.Addr())
+	fmt.Fprintf(std.Out, "broker listens on amqp://guest:guest@%s/\n", listener.Addr())
 	if c.Management != "" {
 		if err := serveManagement(ctx, group, c.Management, b, std); err != nil {
 			return err
@@ -59,7 +60,7 @@ func (c *brokerCommand) Run(ctx context.Context, std streams) (err error) {
 }
 
 // serveManagement serves the management API until ctx is done.
-func serveManagement(ctx context.Context, group *errgroup.Group, address string, b *broker.Broker, std streams) error {
+func serveManagement(ctx context.Context, group *errgroup.Group, address string, b *broker.Broker, std program.Streams) error {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return fmt.Errorf("listen for management: %w", err)
@@ -72,6 +73,6 @@ func serveManagement(ctx context.Context, group *errgroup.Group, address string,
 		}
 		return nil
 	})
-	fmt.Fprintf(std.out, "management at http://guest:guest@%s/api/overview\n", listener.Addr())
+	fmt.Fprintf(std.Out, "management at http://guest:guest@%s/api/overview\n", listener.Addr())
 	return nil
 }

@@ -7,19 +7,20 @@ import (
 
 	"github.com/openintegrationhub/leat/component"
 	"github.com/openintegrationhub/leat/components"
+	"github.com/openintegrationhub/leat/internal/program"
 )
 
 type componentCommand struct {
 	Name string `arg:"" help:"Name of the component: ${components}."`
 }
 
-func (c *componentCommand) Run(ctx context.Context, std streams) error {
+func (c *componentCommand) Run(ctx context.Context, std program.Streams) error {
 	for _, b := range components.Builtin() {
 		if b.Name == c.Name {
-			return component.Run(ctx, b.Functions, slog.New(slog.NewTextHandler(std.err, nil)))
+			return component.Run(ctx, b.Functions, slog.New(slog.NewTextHandler(std.Err, nil)))
 		}
 	}
-	return wrongInput{fmt.Errorf("no built-in component %q; there are %s", c.Name, componentNames())}
+	return program.Wrong(fmt.Errorf("no built-in component %q; there are %s", c.Name, componentNames()))
 }
 
 func componentNames() string {

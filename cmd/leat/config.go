@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
-	"runtime/debug"
-	"runtime/metrics"
 	"runtime/pprof"
 
 	"go.yaml.in/yaml/v4"
@@ -48,31 +45,6 @@ func readConfig(path string) (config, error) {
 		c.Data = filepath.Join(folder, c.Data)
 	}
 	return c, nil
-}
-
-// Bounds of the garbage that may pile up before it's collected.
-const (
-	garbageMax        = 32 << 20 // bytes
-	garbagePercentMin = 50       // of the live heap
-	garbagePercentMax = 400
-)
-
-// tuneCollector lets a bounded amount of garbage grow before it's collected. Messages are short-lived: with Go's default, 100 % of the live
-// heap, the collector would run dozens of times a second over a heap of a few MB; with more for every heap, a large one would take several
-// times its size. After each collection the percentage is set anew by what is live. GOGC overrides it.
-func tuneCollector() {
-	if os.Getenv("GOGC") != "" {
-		return
-	}
-	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	var again func(*[16]byte)
-	again = func(next *[16]byte) {
-		metrics.Read(live)
-		percent := garbageMax * 100 / max(1, int(live[0].Value.Uint64()))
-		debug.SetGCPercent(min(max(percent, garbagePercentMin), garbagePercentMax))
-		runtime.SetFinalizer(next, again) // nothing else holds it: its turn comes after the next collection
-	}
-	again(new([16]byte))
 }
 
 // profile writes a CPU profile to a file until stop is called.

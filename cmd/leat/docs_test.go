@@ -15,6 +15,7 @@ import (
 
 	v1 "github.com/openintegrationhub/leat/api/v1"
 	"github.com/openintegrationhub/leat/internal/flow"
+	"github.com/openintegrationhub/leat/internal/program"
 )
 
 // pages are what a newcomer reads and copies from.
@@ -109,7 +110,7 @@ func TestFlowsOfTheDocsAreRight(t *testing.T) {
 		for _, block := range fenced.FindAllStringSubmatch(text, -1) {
 			if (block[1] == "json" || block[1] == "yaml") && strings.Contains(block[2], "elastic.io/v1") {
 				found++
-				if _, err := flow.Parse(page, []byte(block[2]), checkData); err != nil {
+				if _, err := flow.Parse(page, []byte(block[2]), program.CheckData); err != nil {
 					t.Error(err)
 				}
 			}

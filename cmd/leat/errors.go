@@ -12,6 +12,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/openintegrationhub/leat/internal/api"
+	"github.com/openintegrationhub/leat/internal/program"
 )
 
 type errorsCommand struct {
@@ -40,9 +41,9 @@ type selection struct {
 	Step string `placeholder:"STEP" help:"With --flow: just those of one step."`
 }
 
-func (c *errorsCommand) Run(ctx context.Context, std streams) error {
+func (c *errorsCommand) Run(ctx context.Context, std program.Streams) error {
 	if id, err := strconv.ParseInt(c.What, 10, 64); err == nil {
-		return c.show(ctx, std.out, id)
+		return c.show(ctx, std.Out, id)
 	}
 	query := url.Values{"limit": {strconv.Itoa(c.Limit)}}
 	if c.What != "" {
@@ -62,13 +63,13 @@ func (c *errorsCommand) Run(ctx context.Context, std streams) error {
 		return fmt.Errorf("list errors: %w", err)
 	}
 	if c.JSON {
-		return printJSON(std.out, answer.Errors)
+		return printJSON(std.Out, answer.Errors)
 	}
 	if len(answer.Errors) == 0 {
-		fmt.Fprintln(std.out, "no errors")
+		fmt.Fprintln(std.Out, "no errors")
 		return nil
 	}
-	table := tabwriter.NewWriter(std.out, 0, 0, 2, ' ', 0)
+	table := tabwriter.NewWriter(std.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tLAST\tFLOW\tSTEP\tTIMES\tSTATE\tREASON")
 	for _, e := range answer.Errors {
 		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%d\t%s\t%s\n", e.ID, e.Last.Local().Format("01-02 15:04:05"), e.Flow, e.Step, e.Times, e.State, shorten(e.Reason))
@@ -89,12 +90,12 @@ func (c *errorsCommand) show(ctx context.Context, w io.Writer, id int64) error {
 	return printJSON(w, e)
 }
 
-func (c *replayCommand) Run(ctx context.Context, std streams) error {
-	return c.do(ctx, c.server, std.out, "replay", "on its way again", "on their way again")
+func (c *replayCommand) Run(ctx context.Context, std program.Streams) error {
+	return c.do(ctx, c.server, std.Out, "replay", "on its way again", "on their way again")
 }
 
-func (c *discardCommand) Run(ctx context.Context, std streams) error {
-	return c.do(ctx, c.server, std.out, "discard", "discarded", "discarded")
+func (c *discardCommand) Run(ctx context.Context, std program.Streams) error {
+	return c.do(ctx, c.server, std.Out, "discard", "discarded", "discarded")
 }
 
 // do carries out a deed on the selected errors and says what became of them.
@@ -107,7 +108,7 @@ func (s selection) do(ctx context.Context, server server, w io.Writer, deed, one
 	case s.ID == 0 && s.Flow != "":
 		path, query = "/api/errors/"+deed, url.Values{"flow": {s.Flow}, "step": {s.Step}}
 	default:
-		return wrongInput{fmt.Errorf("say which errors: leat %s ID, or leat %s --flow FLOW [--step STEP]", deed, deed)}
+		return program.Wrong(fmt.Errorf("say which errors: leat %s ID, or leat %s --flow FLOW [--step STEP]", deed, deed))
 	}
 	query, err := server.scoped(query)
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/openintegrationhub/leat/components"
 	"github.com/openintegrationhub/leat/internal/flow"
+	"github.com/openintegrationhub/leat/internal/program"
 )
 
 // flowFiles lists the files that the arguments name: a folder stands for the .json, .yaml and .yml files in it. The error names every
@@ -52,10 +52,10 @@ func cause(file string, err error) error {
 func readFlows(args []string) ([]*flow.Flow, error) {
 	files, err := flowFiles(args)
 	if err != nil {
-		return nil, wrongInput{err}
+		return nil, program.Wrong(err)
 	}
 	if len(files) == 0 {
-		return nil, wrongInput{fmt.Errorf("no flow files in %v", args)}
+		return nil, program.Wrong(fmt.Errorf("no flow files in %v", args))
 	}
 	var flows []*flow.Flow
 	var mistakes []error
@@ -65,7 +65,7 @@ func readFlows(args []string) ([]*flow.Flow, error) {
 			mistakes = append(mistakes, cause(file, err))
 			continue
 		}
-		found, err := flow.Parse(file, data, checkData)
+		found, err := flow.Parse(file, data, program.CheckData)
 		if err != nil {
 			mistakes = append(mistakes, err)
 		}
@@ -75,20 +75,7 @@ func readFlows(args []string) ([]*flow.Flow, error) {
 		mistakes = append(mistakes, err)
 	}
 	if len(mistakes) > 0 {
-		return nil, wrongInput{errors.Join(mistakes...)}
+		return nil, program.Wrong(errors.Join(mistakes...))
 	}
 	return flows, nil
-}
-
-// checkData lets the built-in component of a node check the node's data.
-func checkData(n *flow.Node) []flow.Mistake {
-	c, ok := components.Find(n.Image)
-	if !ok {
-		return nil
-	}
-	var mistakes []flow.Mistake
-	for _, p := range c.Check(n.Function, n.Data) {
-		mistakes = append(mistakes, flow.Mistake{Path: p.Path, Text: p.Text})
-	}
-	return mistakes
 }

@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 
 	v1 "github.com/openintegrationhub/leat/api/v1"
+	"github.com/openintegrationhub/leat/internal/program"
 )
 
 type getCommand struct {
@@ -41,13 +42,13 @@ type table struct {
 	}
 }
 
-func (c *getFlowsCommand) Run(ctx context.Context, std streams) error {
+func (c *getFlowsCommand) Run(ctx context.Context, std program.Streams) error {
 	remote, err := c.inCluster()
 	if err != nil {
 		return err
 	}
 	if !remote {
-		return wrongInput{errors.New("no cluster is named: leat get shows what runs in one (--cluster, --context); leat run shows what runs on this machine")}
+		return program.Wrong(errors.New("no cluster is named: leat get shows what runs in one (--cluster, --context); leat run shows what runs on this machine"))
 	}
 	k, err := c.connect()
 	if err != nil {
@@ -83,7 +84,7 @@ func (c *getFlowsCommand) Run(ctx context.Context, std streams) error {
 		if err := response.decode(&all); err != nil {
 			return err
 		}
-		return printJSON(std.out, all)
+		return printJSON(std.Out, all)
 	}
 	var t table
 	if err := response.decode(&t); err != nil {
@@ -91,13 +92,13 @@ func (c *getFlowsCommand) Run(ctx context.Context, std streams) error {
 	}
 	if len(t.Rows) == 0 {
 		if c.All {
-			fmt.Fprintln(std.out, "no flows")
+			fmt.Fprintln(std.Out, "no flows")
 			return nil
 		}
-		fmt.Fprintf(std.out, "no flows in namespace %s\n", k.namespace)
+		fmt.Fprintf(std.Out, "no flows in namespace %s\n", k.namespace)
 		return nil
 	}
-	return t.print(std.out, c.All)
+	return t.print(std.Out, c.All)
 }
 
 func (t *table) print(w io.Writer, namespaces bool) error {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/openintegrationhub/leat/internal/program"
 	"github.com/openintegrationhub/leat/jsonata"
 )
 
@@ -23,26 +24,26 @@ type jsonataCommand struct {
 
 const jsonataInputBytes = 256 << 20
 
-func (c *jsonataCommand) Run(ctx context.Context, std streams) error {
+func (c *jsonataCommand) Run(ctx context.Context, std program.Streams) error {
 	source := c.Expr
 	if file, ok := bytes.CutPrefix([]byte(source), []byte("@")); ok {
 		text, err := os.ReadFile(string(file))
 		if err != nil {
-			return wrongInput{err}
+			return program.Wrong(err)
 		}
 		source = string(text)
 	}
 	expr, err := jsonata.Compile(source)
 	if err != nil {
-		return wrongInput{place(err)}
+		return program.Wrong(place(err))
 	}
 	if c.Explain {
-		fmt.Fprint(std.out, expr.Explain())
+		fmt.Fprint(std.Out, expr.Explain())
 		return nil
 	}
-	input, err := c.input(std.in)
+	input, err := c.input(std.In)
 	if err != nil {
-		return wrongInput{err}
+		return program.Wrong(err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
@@ -60,7 +61,7 @@ func (c *jsonataCommand) Run(ctx context.Context, std streams) error {
 		}
 		result = pretty.Bytes()
 	}
-	_, err = fmt.Fprintf(std.out, "%s\n", result)
+	_, err = fmt.Fprintf(std.Out, "%s\n", result)
 	return err
 }
 

@@ -12,7 +12,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
-	"github.com/openintegrationhub/leat/internal/cluster"
+	"github.com/openintegrationhub/leat/internal/api"
+	"github.com/openintegrationhub/leat/internal/program"
 )
 
 // kubernetes is a cluster as the user's kubeconfig says it's to be reached. Parts of the platform are reached through the proxy of its API server,
@@ -34,20 +35,20 @@ func (s server) connect() (*kubernetes, error) {
 	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides)
 	config, err := loader.ClientConfig()
 	if err != nil {
-		return nil, wrongInput{fmt.Errorf("read kubeconfig: %w", err)}
+		return nil, program.Wrong(fmt.Errorf("read kubeconfig: %w", err))
 	}
 	namespace, _, err := loader.Namespace()
 	if err != nil {
-		return nil, wrongInput{fmt.Errorf("read kubeconfig: %w", err)}
+		return nil, program.Wrong(fmt.Errorf("read kubeconfig: %w", err))
 	}
 	config.UserAgent = "leat"
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {
-		return nil, wrongInput{fmt.Errorf("read kubeconfig: %w", err)}
+		return nil, program.Wrong(fmt.Errorf("read kubeconfig: %w", err))
 	}
 	base, _, err := rest.DefaultServerUrlFor(config)
 	if err != nil {
-		return nil, wrongInput{fmt.Errorf("read kubeconfig: %w", err)}
+		return nil, program.Wrong(fmt.Errorf("read kubeconfig: %w", err))
 	}
 	return &kubernetes{server: s, client: client, base: strings.TrimRight(base.String(), "/"), namespace: namespace, where: base.Host}, nil
 }
@@ -76,7 +77,7 @@ func (k *kubernetes) callPart(ctx context.Context, to part, method, path string,
 		if err != nil {
 			return err
 		}
-		header.Set(cluster.TokenHeader, token) // Authorization is the API server's own
+		header.Set(api.TokenHeader, token) // Authorization is the API server's own
 	}
 	prefix := fmt.Sprintf("/api/v1/namespaces/%s/services/%s:%d/proxy", k.server.Platform, to.service, to.port)
 	response, err := k.do(ctx, method, prefix+path, header, body)
@@ -108,7 +109,7 @@ func (k *kubernetes) token(ctx context.Context) (string, error) {
 	const minutes = 10 // the least that Kubernetes makes
 	body, err := json.Marshal(map[string]any{
 		"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
-		"spec": map[string]any{"audiences": []string{cluster.Audience}, "expirationSeconds": minutes * 60},
+		"spec": map[string]any{"audiences": []string{api.Audience}, "expirationSeconds": minutes * 60},
 	})
 	if err != nil {
 		return "", err

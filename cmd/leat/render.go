@@ -10,6 +10,7 @@ import (
 	"github.com/openintegrationhub/leat/components"
 	"github.com/openintegrationhub/leat/internal/flow"
 	"github.com/openintegrationhub/leat/internal/plan"
+	"github.com/openintegrationhub/leat/internal/program"
 	"github.com/openintegrationhub/leat/internal/topology"
 )
 
@@ -18,7 +19,7 @@ type renderCommand struct {
 	JSON  bool     `help:"Print the plan as JSON."`
 }
 
-func (c *renderCommand) Run(std streams) error {
+func (c *renderCommand) Run(std program.Streams) error {
 	flows, err := readFlows(c.Files)
 	if err != nil {
 		return err
@@ -26,10 +27,10 @@ func (c *renderCommand) Run(std streams) error {
 	for _, f := range flows {
 		p := renderPlan(f)
 		if !c.JSON {
-			printPlan(std.out, p)
+			printPlan(std.Out, p)
 			continue
 		}
-		encoder := json.NewEncoder(std.out)
+		encoder := json.NewEncoder(std.Out)
 		encoder.SetIndent("", "  ")
 		if err := encoder.Encode(asJSON(p)); err != nil {
 			return err

@@ -17,6 +17,7 @@ import (
 	"github.com/openintegrationhub/leat/components"
 	"github.com/openintegrationhub/leat/internal/flow"
 	"github.com/openintegrationhub/leat/internal/local"
+	"github.com/openintegrationhub/leat/internal/program"
 )
 
 type runCommand struct {
@@ -35,18 +36,18 @@ type runCommand struct {
 // dataDefault is the folder for what leat run keeps.
 const dataDefault = "leat-data"
 
-func (c *runCommand) Run(ctx context.Context, std streams) error {
-	tuneCollector()
+func (c *runCommand) Run(ctx context.Context, std program.Streams) error {
+	program.TuneCollector()
 	if c.Profile != "" {
 		stop, err := profile(c.Profile)
 		if err != nil {
-			return wrongInput{err}
+			return program.Wrong(err)
 		}
 		defer stop()
 	}
 	options, err := c.options(std)
 	if err != nil {
-		return wrongInput{err}
+		return program.Wrong(err)
 	}
 	flows, err := c.read(options)
 	if err != nil {
@@ -60,7 +61,7 @@ func (c *runCommand) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	if c.LogFormat == "text" {
-		c.greet(std.out, options, world.Addr(), flows)
+		c.greet(std.Out, options, world.Addr(), flows)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -80,7 +81,7 @@ func (c *runCommand) Run(ctx context.Context, std streams) error {
 }
 
 // options puts the flags, and the config file below them, into the world's options.
-func (c *runCommand) options(std streams) (local.Options, error) {
+func (c *runCommand) options(std program.Streams) (local.Options, error) {
 	commands := map[string]local.Command{}
 	var file config
 	if c.Config != "" {
@@ -100,9 +101,9 @@ func (c *runCommand) options(std streams) (local.Options, error) {
 	if c.Verbose {
 		level = slog.LevelDebug
 	}
-	var handler slog.Handler = newConsole(std.out, level)
+	var handler slog.Handler = program.NewConsole(std.Out, level)
 	if c.LogFormat == "json" {
-		handler = slog.NewJSONHandler(std.out, &slog.HandlerOptions{Level: level})
+		handler = slog.NewJSONHandler(std.Out, &slog.HandlerOptions{Level: level})
 	}
 	return local.Options{
 		Data:     cmp.Or(c.Data, file.Data, dataDefault),
@@ -132,7 +133,7 @@ func (c *runCommand) read(o local.Options) ([]*flow.Flow, error) {
 		return nil, err
 	}
 	if err := local.CheckPrograms(flows, o); err != nil {
-		return nil, wrongInput{err}
+		return nil, program.Wrong(err)
 	}
 	return flows, nil
 }
@@ -161,7 +162,7 @@ func (c *runCommand) greet(w io.Writer, o local.Options, addr net.Addr, flows []
 	if _, port, err := net.SplitHostPort(addr.String()); err == nil && strings.HasPrefix(o.Listen, "localhost:") {
 		address = "http://localhost:" + port
 	}
-	fmt.Fprintf(w, "leat %s runs %s\n\n", versionText(), plural(len(flows), "flow"))
+	fmt.Fprintf(w, "leat %s runs %s\n\n", program.Version(), plural(len(flows), "flow"))
 	mails := false
 	for _, f := range flows {
 		fmt.Fprintf(w, "  %s\n    %s\n    %s\n\n", f.Name, path(f), entryLine(f, address))
@@ -170,9 +171,9 @@ func (c *runCommand) greet(w io.Writer, o local.Options, addr net.Addr, flows []
 			mails = mails || b.Name == "email"
 		}
 	}
-	fmt.Fprintf(w, "  data in %s", relative(o.Data))
+	fmt.Fprintf(w, "  data in %s", program.Relative(o.Data))
 	if mails {
-		fmt.Fprintf(w, ", mails in %s unless SMTP_URL or MANDRILL_API_KEY is set", relative(filepath.Join(o.Data, "outbox")))
+		fmt.Fprintf(w, ", mails in %s unless SMTP_URL or MANDRILL_API_KEY is set", program.Relative(filepath.Join(o.Data, "outbox")))
 	}
 	fmt.Fprintf(w, "\n  metrics at %s/metrics, health at %s/readyz\n  Ctrl-C stops; messages in work are finished, waiting ones are kept\n\n", address, address)
 }

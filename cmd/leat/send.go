@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"github.com/openintegrationhub/leat/internal/program"
 	"io"
 	"net/http"
 	"net/url"
@@ -22,10 +23,10 @@ const (
 	sendBodyBytes = 16 << 20
 )
 
-func (c *sendCommand) Run(ctx context.Context, std streams) error {
-	body, err := c.body(std.in)
+func (c *sendCommand) Run(ctx context.Context, std program.Streams) error {
+	body, err := c.body(std.In)
 	if err != nil {
-		return wrongInput{err}
+		return program.Wrong(err)
 	}
 	namespace, err := c.scope()
 	if err != nil {
@@ -39,7 +40,7 @@ func (c *sendCommand) Run(ctx context.Context, std streams) error {
 	if err := c.call(ctx, routerPart, http.MethodPost, "/flow/"+url.PathEscape(name), body, &answer); err != nil {
 		return fmt.Errorf("send message: %w", err)
 	}
-	fmt.Fprintf(std.out, "%s\n", answer)
+	fmt.Fprintf(std.Out, "%s\n", answer)
 	return nil
 }
 

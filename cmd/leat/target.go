@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"github.com/openintegrationhub/leat/internal/program"
 	"io"
 	"net/http"
 	"net/url"
@@ -31,7 +32,7 @@ func (s server) inCluster() (bool, error) {
 	chosen := s.Cluster || s.Kubeconfig != "" || s.Context != "" || s.Namespace != ""
 	switch {
 	case chosen && s.URL != "" && s.URL != os.Getenv("LEAT_URL"):
-		return false, wrongInput{fmt.Errorf("--url is for leat run, the other flags are for a cluster: give one or the other")}
+		return false, program.Wrong(fmt.Errorf("--url is for leat run, the other flags are for a cluster: give one or the other"))
 	case chosen:
 		return true, nil
 	case s.URL != "" || os.Getenv("KUBECONFIG") == "":
@@ -77,7 +78,7 @@ func (s server) call(ctx context.Context, to part, method, path string, body []b
 	}
 	request, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(address, "/")+path, bytes.NewReader(body))
 	if err != nil {
-		return wrongInput{err}
+		return program.Wrong(err)
 	}
 	if s.Token != "" {
 		request.Header.Set("Authorization", "Bearer "+s.Token)

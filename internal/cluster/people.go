@@ -21,13 +21,8 @@ import (
 	"k8s.io/client-go/rest"
 
 	v1 "github.com/openintegrationhub/leat/api/v1"
+	"github.com/openintegrationhub/leat/internal/api"
 )
-
-// Audience is whom tokens are for that are made to talk to Leat's API, and to nothing else.
-const Audience = "leat"
-
-// TokenHeader may carry a person's token in place of Authorization, which the API server keeps to itself when it's the proxy before a service.
-const TokenHeader = "X-Leat-Token"
 
 // Person is who sends a request, as the cluster knows them.
 type Person struct {
@@ -76,9 +71,9 @@ func NewPeople(config *rest.Config) (*People, error) {
 	}, nil
 }
 
-// reviewToken accepts tokens for Audience, and those for the API server itself.
+// reviewToken accepts tokens for api.Audience, and those for the API server itself.
 func reviewToken(ctx context.Context, reviews authenticationclient.TokenReviewInterface, token string) (Person, error) {
-	for _, audiences := range [][]string{{Audience}, nil} {
+	for _, audiences := range [][]string{{api.Audience}, nil} {
 		review := &authentication.TokenReview{Spec: authentication.TokenReviewSpec{Token: token, Audiences: audiences}}
 		review, err := reviews.Create(ctx, review, metav1.CreateOptions{})
 		if err != nil {
@@ -116,7 +111,7 @@ func (p *People) Guard(next http.Handler, logger *slog.Logger) http.Handler {
 		switch {
 		case errors.Is(err, errUnknown):
 			w.Header().Set("WWW-Authenticate", `Bearer realm="leat"`)
-			refuse(w, http.StatusUnauthorized, "send a bearer token of the cluster, for the audience "+Audience+" or for the cluster itself")
+			refuse(w, http.StatusUnauthorized, "send a bearer token of the cluster, for the audience "+api.Audience+" or for the cluster itself")
 			return
 		case err != nil:
 			logger.Error("ask the cluster about a token", "err", err)
@@ -162,7 +157,7 @@ func (p *People) who(r *http.Request) (Person, error) {
 	if !strings.EqualFold(scheme, "Bearer") {
 		token = ""
 	}
-	token = cmp.Or(r.Header.Get(TokenHeader), strings.TrimSpace(token))
+	token = cmp.Or(r.Header.Get(api.TokenHeader), strings.TrimSpace(token))
 	if token == "" || len(token) > tokenBytesMax {
 		return Person{}, errUnknown
 	}

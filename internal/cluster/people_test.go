@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/openintegrationhub/leat/internal/api"
 	"github.com/openintegrationhub/leat/internal/cluster"
 )
 
@@ -67,7 +68,7 @@ func TestPeopleMayWhatTheyMayDoWithFlows(t *testing.T) {
 		"any other method is one that changes": {"DELETE", "/api/errors?namespace=flows", "anna", 403, "update"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, header := range []string{"Authorization", cluster.TokenHeader} {
+			for _, header := range []string{"Authorization", api.TokenHeader} {
 				reached = ""
 				r := httptest.NewRequest(test.method, test.path, nil)
 				if header == "Authorization" {

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/openintegrationhub/leat/internal/amqp"
+	"github.com/openintegrationhub/leat/internal/api"
 	"github.com/openintegrationhub/leat/internal/cluster"
 	"github.com/openintegrationhub/leat/internal/message"
 	"github.com/openintegrationhub/leat/internal/topology"
@@ -143,7 +144,12 @@ func TestTheAPIKnowsStepsByTheirKeysAndPeopleByTheirTokens(t *testing.T) {
 	run := func(ctx context.Context, o cluster.Options) error {
 		return cluster.RunAPI(ctx, o, cluster.APIOptions{Database: database, Token: "own"})
 	}
-	apis := []*service{w.start(w.options("api"), run), w.start(w.options("api"), run)} // one collects, both answer
+	var apis []*service // one collects, both answer
+	for i := range 2 {
+		o := w.options("api")
+		o.Identity = fmt.Sprint("api", i)
+		apis = append(apis, w.start(o, run))
+	}
 	f := w.apply(fmt.Sprintf(shop, false))
 	secrets := w.prepare(f)
 	user := topology.StepUser(w.namespace, "shop", "in")
@@ -179,25 +185,29 @@ func TestTheAPIKnowsStepsByTheirKeysAndPeopleByTheirTokens(t *testing.T) {
 	reader, writer := w.account("reader", "get"), w.account("writer", "get", "update")
 	for _, a := range apis {
 		list := a.http + "/api/errors?namespace=" + w.namespace
-		w.answers("GET", list, 200, "given up", cluster.TokenHeader, reader)
+		w.answers("GET", list, 200, "given up", api.TokenHeader, reader)
 		w.answers("GET", list, 200, "no queue takes", "Authorization", "Bearer "+reader)
-		w.answers("GET", a.http+"/api/errors", 403, "in all namespaces", cluster.TokenHeader, reader)
-		w.answers("GET", a.http+"/api/errors", 200, "given up", cluster.TokenHeader, "own")
-		w.answers("POST", a.http+"/api/errors/replay?flow=shop&namespace="+w.namespace, 403, "may not update flows.elastic.io", cluster.TokenHeader, reader)
+		w.answers("GET", a.http+"/api/errors", 403, "in all namespaces", api.TokenHeader, reader)
+		w.answers("GET", a.http+"/api/errors", 200, "given up", api.TokenHeader, "own")
+		w.answers("POST", a.http+"/api/errors/replay?flow=shop&namespace="+w.namespace, 403, "may not update flows.elastic.io", api.TokenHeader, reader)
 	}
 	id := w.errorID(apis[0].http, "own", "given up")
-	w.answers("POST", fmt.Sprintf("%s/api/errors/%d/replay?namespace=%s", apis[1].http, id, w.namespace), 200, `"changed":1`, cluster.TokenHeader, writer)
+	w.answers("POST", fmt.Sprintf("%s/api/errors/%d/replay?namespace=%s", apis[1].http, id, w.namespace), 200, `"changed":1`, api.TokenHeader, writer)
 	if n, _, err := w.conn.Pending(topology.StepQueue("shop", "in")); err != nil || n != 1 {
 		t.Errorf("%d messages wait (%v), want the replayed one", n, err)
 	}
 
 	// When the one that collects stops, the other one goes on.
-	apis[0].stop()
+	leader, other := apis[0], apis[1]
+	if w.holder("leat-collector") == "api1" {
+		leader, other = other, leader
+	}
+	leader.stop()
 	err = publisher.Publish(t.Context(), amqp.Publishing{Exchange: "shop", Key: "shop.in.deadletter", Headers: message.Headers{"messageId": "late"}, Body: []byte("{}")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.answers("GET", apis[1].http+"/api/errors?namespace="+w.namespace, 200, `"late"`, cluster.TokenHeader, reader)
+	w.answers("GET", other.http+"/api/errors?namespace="+w.namespace, 200, `"late"`, api.TokenHeader, reader)
 }
 
 // account makes a service account that may do this with flows in the world's namespace, and returns a token of it for Leat's API.
@@ -218,7 +228,7 @@ func (w *world) account(name string, verbs ...string) string {
 	if _, err := c.RbacV1().RoleBindings(w.namespace).Create(w.t.Context(), binding, metav1.CreateOptions{}); err != nil {
 		w.t.Fatal(err)
 	}
-	request := &authentication.TokenRequest{Spec: authentication.TokenRequestSpec{Audiences: []string{cluster.Audience}}}
+	request := &authentication.TokenRequest{Spec: authentication.TokenRequestSpec{Audiences: []string{api.Audience}}}
 	request, err = c.CoreV1().ServiceAccounts(w.namespace).CreateToken(w.t.Context(), name, request, metav1.CreateOptions{})
 	if err != nil {
 		w.t.Fatal(err)
@@ -227,9 +237,9 @@ func (w *world) account(name string, verbs ...string) string {
 }
 
 // errorID is the id of the error with this reason.
-func (w *world) errorID(api, token, reason string) int64 {
+func (w *world) errorID(address, token, reason string) int64 {
 	w.t.Helper()
-	_, body := ask(w.t, "GET", api+"/api/errors", cluster.TokenHeader, token)
+	_, body := ask(w.t, "GET", address+"/api/errors", api.TokenHeader, token)
 	var answer struct {
 		Errors []struct {
 			ID     int64

@@ -52,6 +52,7 @@ var allowed = []struct {
 	{"platform/...", nil, "descriptors, and what packs images: knows nothing of what it ships"},
 	{"internal/cluster", []string{"api/v1", "internal/..."}, "the services of a cluster, as internal/local is all of them in one process"},
 	{"internal/local", []string{"component", "internal/..."}, "everything in one process; components are handed in"},
+	{"internal/program", []string{"components", "internal/flow"}, "what the programs have in common"},
 	{"example/...", []string{"component"}, "what anybody can write"},
 	{"cmd/...", []string{"api/v1", "component", "components/...", "internal/...", "jsonata"}, "puts it all together"},
 }
@@ -136,6 +137,25 @@ const (
 
 // A longer file, or function, says why in a comment that has this word before the reason.
 const reasonWord = "Long because"
+
+// The libraries of Kubernetes register thousands of types when a program starts: command leat does without them (docs/design/0008-two-programs.md).
+func TestCommandLineIsLight(t *testing.T) {
+	command := exec.Command("go", "list", "-deps", "./cmd/leat")
+	command.Dir = root(t)
+	out, err := command.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	packages := strings.Fields(string(out))
+	if !slices.Contains(packages, "k8s.io/client-go/rest") {
+		t.Error("cmd/leat doesn't import k8s.io/client-go/rest: this test looks for the wrong names")
+	}
+	for _, name := range packages {
+		if strings.HasPrefix(name, "sigs.k8s.io/controller-runtime") || strings.HasPrefix(name, "k8s.io/client-go/kubernetes") || strings.HasPrefix(name, "k8s.io/api/") {
+			t.Errorf("cmd/leat imports %s: that belongs into cmd/leat-platform", name)
+		}
+	}
+}
 
 func TestFilesAndFunctionsAreShort(t *testing.T) {
 	top := root(t)

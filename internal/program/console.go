@@ -1,4 +1,4 @@
-package main
+package program
 
 import (
 	"context"
@@ -19,7 +19,8 @@ type console struct {
 	attrs []slog.Attr
 }
 
-func newConsole(out io.Writer, level slog.Level) *console {
+// NewConsole returns a log for a person to read.
+func NewConsole(out io.Writer, level slog.Level) slog.Handler {
 	return &console{mu: new(sync.Mutex), out: out, level: level}
 }
 
@@ -37,7 +38,7 @@ func (c *console) Handle(_ context.Context, r slog.Record) error {
 	var flow, step, output string
 	var rest strings.Builder
 	add := func(a slog.Attr) bool {
-		value := relative(a.Value.Resolve().String())
+		value := Relative(a.Value.Resolve().String())
 		switch a.Key {
 		case "flow":
 			flow = value
@@ -79,8 +80,8 @@ func (c *console) Handle(_ context.Context, r slog.Record) error {
 	return err
 }
 
-// relative shortens a path below the working folder for reading; everything else stays as it is.
-func relative(path string) string {
+// Relative shortens a path below the working folder for reading; everything else stays as it is.
+func Relative(path string) string {
 	if !filepath.IsAbs(path) {
 		return path
 	}

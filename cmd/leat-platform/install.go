@@ -7,6 +7,7 @@ import (
 	"net/url"
 
 	"github.com/openintegrationhub/leat/internal/install"
+	"github.com/openintegrationhub/leat/internal/program"
 )
 
 type installCommand struct {
@@ -14,14 +15,14 @@ type installCommand struct {
 	Management string `default:"http://rabbitmq.platform:15672" env:"MANAGEMENT_ADDRESS" placeholder:"URI" help:"Where the operator reaches its management API (default ${default})."`
 }
 
-func (c *installCommand) Run(ctx context.Context, std streams) error {
+func (c *installCommand) Run(ctx context.Context, std program.Streams) error {
 	broker, err := url.Parse(c.Broker)
 	if err != nil {
-		return wrongInput{fmt.Errorf("--broker: %w", err)}
+		return program.Wrong(fmt.Errorf("--broker: %w", err))
 	}
 	management, err := url.Parse(c.Management)
 	if err != nil {
-		return wrongInput{fmt.Errorf("--management: %w", err)}
+		return program.Wrong(fmt.Errorf("--management: %w", err))
 	}
 	cluster, namespace, err := install.InCluster()
 	if err != nil {
@@ -33,11 +34,11 @@ func (c *installCommand) Run(ctx context.Context, std streams) error {
 	}
 	switch err := cluster.CreateSecret(ctx, namespace, install.SecretName, data); {
 	case errors.Is(err, install.ErrExists):
-		fmt.Fprintf(std.out, "secret %s is there already and stays as it is\n", install.SecretName)
+		fmt.Fprintf(std.Out, "secret %s is there already and stays as it is\n", install.SecretName)
 	case err != nil:
 		return err
 	default:
-		fmt.Fprintf(std.out, "made secret %s\n", install.SecretName)
+		fmt.Fprintf(std.Out, "made secret %s\n", install.SecretName)
 	}
 	return nil
 }

@@ -4,11 +4,12 @@ import (
 	"context"
 
 	"github.com/openintegrationhub/leat/internal/cluster"
+	"github.com/openintegrationhub/leat/internal/program"
 )
 
 type schedulerCommand struct{ service }
 
-func (c *schedulerCommand) Run(ctx context.Context, std streams) error {
+func (c *schedulerCommand) Run(ctx context.Context, std program.Streams) error {
 	options, err := c.options("scheduler", std)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"github.com/openintegrationhub/leat/internal/cluster"
 	"github.com/openintegrationhub/leat/internal/flow"
 	"github.com/openintegrationhub/leat/internal/operator"
+	"github.com/openintegrationhub/leat/internal/program"
 )
 
 type operatorCommand struct {
@@ -13,15 +14,15 @@ type operatorCommand struct {
 	LeaderElection bool `default:"true" negatable:"" help:"Let only one of several operators work."`
 }
 
-func (c *operatorCommand) Run(ctx context.Context, std streams) error {
-	tuneCollector()
+func (c *operatorCommand) Run(ctx context.Context, std program.Streams) error {
+	program.TuneCollector()
 	settings, err := c.settings()
 	if err != nil {
 		return err
 	}
 	config, err := cluster.ServiceConfig(c.Kubeconfig)
 	if err != nil {
-		return wrongInput{err}
+		return program.Wrong(err)
 	}
 	config.UserAgent = "leat-flows-operator"
 	logger := c.logger(std)
@@ -29,7 +30,7 @@ func (c *operatorCommand) Run(ctx context.Context, std streams) error {
 		Config:         config,
 		Settings:       settings,
 		Logger:         logger,
-		Checks:         []flow.NodeCheck{checkData},
+		Checks:         []flow.NodeCheck{program.CheckData},
 		LeaderElection: c.LeaderElection,
 		Namespace:      leaseNamespace(),
 		Listen:         c.Listen,
@@ -37,6 +38,6 @@ func (c *operatorCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
-	logger.Info("flows-operator runs", "version", versionText(), "health", c.Listen)
+	logger.Info("flows-operator runs", "version", program.Version(), "health", c.Listen)
 	return o.Run(ctx)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/openintegrationhub/leat/internal/cluster"
 	"github.com/openintegrationhub/leat/internal/flow"
 	"github.com/openintegrationhub/leat/internal/kube"
+	"github.com/openintegrationhub/leat/internal/program"
 )
 
 // service has the flags of all services of a cluster. The platform's settings are environment variables, since all services have to have the same.
@@ -24,14 +25,14 @@ type service struct {
 }
 
 // logger makes the log of a service, and lets Kubernetes' libraries write to it.
-func (s *service) logger(std streams) *slog.Logger {
+func (s *service) logger(std program.Streams) *slog.Logger {
 	level := slog.LevelInfo
 	if s.Verbose {
 		level = slog.LevelDebug
 	}
-	var handler slog.Handler = slog.NewJSONHandler(std.out, &slog.HandlerOptions{Level: level})
+	var handler slog.Handler = slog.NewJSONHandler(std.Out, &slog.HandlerOptions{Level: level})
 	if s.LogFormat == "text" {
-		handler = newConsole(std.out, level)
+		handler = program.NewConsole(std.Out, level)
 	}
 	logger := slog.New(handler)
 	klog.SetSlogLogger(logger)
@@ -45,21 +46,21 @@ func (s *service) settings() (kube.Settings, error) {
 		return c.Name
 	})
 	if err != nil {
-		return settings, wrongInput{err}
+		return settings, program.Wrong(err)
 	}
 	return settings, nil
 }
 
 // options makes the options of a service of internal/cluster.
-func (s *service) options(name string, std streams) (cluster.Options, error) {
-	tuneCollector()
+func (s *service) options(name string, std program.Streams) (cluster.Options, error) {
+	program.TuneCollector()
 	settings, err := s.settings()
 	if err != nil {
 		return cluster.Options{}, err
 	}
 	config, err := cluster.ServiceConfig(s.Kubeconfig)
 	if err != nil {
-		return cluster.Options{}, wrongInput{err}
+		return cluster.Options{}, program.Wrong(err)
 	}
 	config.UserAgent = "leat-" + name
 	logger := s.logger(std)
@@ -68,14 +69,14 @@ func (s *service) options(name string, std streams) (cluster.Options, error) {
 		Config:         config,
 		Namespaces:     settings.Namespaces,
 		Platform:       settings.Platform(),
-		Checks:         []flow.NodeCheck{checkData},
+		Checks:         []flow.NodeCheck{program.CheckData},
 		Broker:         amqp.Dialer{URL: settings.RabbitMQ, Name: "leat/" + name},
 		Listen:         s.Listen,
 		LeaseNamespace: leaseNamespace(),
 		Identity:       cmp.Or(os.Getenv("POD_NAME"), host),
 		Logger:         logger,
 		Ready: func(health, requests net.Addr) {
-			args := []any{"version", versionText(), "health", health.String()}
+			args := []any{"version", program.Version(), "health", health.String()}
 			if requests != nil {
 				args = append(args, "http", requests.String())
 			}

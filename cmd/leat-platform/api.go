@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/openintegrationhub/leat/internal/cluster"
+	"github.com/openintegrationhub/leat/internal/program"
 )
 
 type apiCommand struct {
@@ -13,7 +14,7 @@ type apiCommand struct {
 	Token    string `name:"api-token" env:"API_TOKEN" placeholder:"TEXT" help:"Bearer token that opens everything, besides the tokens of the cluster. None by default."`
 }
 
-func (c *apiCommand) Run(ctx context.Context, std streams) error {
+func (c *apiCommand) Run(ctx context.Context, std program.Streams) error {
 	options, err := c.options("api", std)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/openintegrationhub/leat/internal/cluster"
+	"github.com/openintegrationhub/leat/internal/program"
 )
 
 type routerCommand struct {
@@ -11,7 +12,7 @@ type routerCommand struct {
 	HTTP string `name:"http" default:":1234" env:"LEAT_HTTP" placeholder:"ADDR" help:"Address for requests to flows (default ${default})."`
 }
 
-func (c *routerCommand) Run(ctx context.Context, std streams) error {
+func (c *routerCommand) Run(ctx context.Context, std program.Streams) error {
 	options, err := c.options("communication-router", std)
 	if err != nil {
 		return err
