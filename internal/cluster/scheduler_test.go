@@ -100,17 +100,15 @@ func (k *ticks) get() []time.Time {
 	return slices.Clone(k.all)
 }
 
-func (w *world) leader(schedulers map[string]*exec.Cmd) string {
+// holder is the name of the process that holds a lease, "" for none.
+func (w *world) holder(name string) string {
 	w.t.Helper()
 	lease := new(coordination.Lease)
-	if err := w.leases().Get(w.t.Context(), client.ObjectKey{Namespace: w.namespace, Name: "leat-scheduler"}, lease); err != nil || lease.Spec.HolderIdentity == nil {
+	if err := w.leases().Get(w.t.Context(), client.ObjectKey{Namespace: w.namespace, Name: name}, lease); err != nil || lease.Spec.HolderIdentity == nil {
 		return ""
 	}
-	name, _, _ := strings.Cut(*lease.Spec.HolderIdentity, "_")
-	if schedulers[name] == nil {
-		return ""
-	}
-	return name
+	holder, _, _ := strings.Cut(*lease.Spec.HolderIdentity, "_")
+	return holder
 }
 
 func (w *world) leases() client.Client {
@@ -151,7 +149,10 @@ func TestTicksComeOnceHoweverTheLeaderEnds(t *testing.T) {
 	}
 	lead := func() (name string) {
 		t.Helper()
-		w.eventually("somebody leads", 60*time.Second, func() (bool, string) { name = w.leader(schedulers); return name != "", name })
+		w.eventually("somebody leads", 60*time.Second, func() (bool, string) {
+			name = w.holder("leat-scheduler")
+			return schedulers[name] != nil, name
+		})
 		return name
 	}
 	goOn("ticks with two schedulers")
