@@ -130,6 +130,9 @@ func fnDistinct(c *call, args []Value) (Value, *Error) {
 			seen[v.k] = true
 		}
 		out = append(out, v)
+		if err := c.ev.charge(2 * valueBytes); err != nil { // of the maps
+			return Value{}, err
+		}
 	}
 	return c.newArray(out, a.flags&seq)
 }

@@ -258,6 +258,9 @@ func messageError(code string, message Value, otherwise string) *Error {
 	return e
 }
 
+// treeBytes is what a compiled expression takes for each of its characters, at most.
+const treeBytes = 256
+
 // fnEval compiles and evaluates an expression where $eval is called: it sees the variables there.
 func fnEval(c *call, args []Value) (Value, *Error) {
 	if args[0].k != kString {
@@ -272,6 +275,9 @@ func fnEval(c *call, args []Value) (Value, *Error) {
 	}
 	src := args[0].str()
 	if err := c.ev.work(len(src)); err != nil {
+		return Value{}, err
+	}
+	if err := c.ev.charge(len(src) * treeBytes); err != nil {
 		return Value{}, err
 	}
 	tree, err := parse(src)

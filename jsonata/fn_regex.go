@@ -94,6 +94,10 @@ func (m *found) object(position string) *object {
 }
 
 func (s *subject) match(ev *evaluator, re *regex.Regex, from int) (*found, *Error) {
+	const stepsOfOne = 8 // however short it is
+	if err := ev.work(stepsOfOne); err != nil {
+		return nil, err
+	}
 	t := regex.ASCII(s.s)
 	if s.units != nil {
 		t = regex.UTF16(s.units)

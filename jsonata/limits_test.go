@@ -59,6 +59,9 @@ func TestLimits(t *testing.T) {
 		"a long picture of numbers":    {"$formatNumber(1, $pad('', 1000000, '0,'))", "{}", small, "U1003"},
 		"a long picture of dates":      {"$toMillis($pad('', 1000000, '1'), $pad('', 9999, '[Y]'))", "{}", small, "U1003"},
 		"a far item in a transform":    {"[[1]] ~> |$|{'4294967294': 1}|", "{}", small, "U1003"},
+		"a long $eval":                 {"$eval('[' & $pad('', 1000000, '1,') & '1]')", "{}", small, "U1003"},
+		"distinct values":              {"$count($distinct([1..1000000]))", "{}", small, "U1003"},
+		"groups of one":                {"$count($keys([1..200000]{$string($): $}))", "{}", small, "U1003"},
 		"spreading":                    {"[1..2000000].{'a':$} ~> $spread() ~> $count()", "{}", small, "U1003"},
 	} {
 		t.Run(name, func(t *testing.T) {

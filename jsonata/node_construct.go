@@ -134,6 +134,9 @@ func (n *group) single(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 	return objectValue(o), nil
 }
 
+// bucketBytes is what a bucket takes with its entry in the index.
+const bucketBytes = 256
+
 // bucket collects what belongs to one key.
 type bucket struct {
 	key  string
@@ -200,6 +203,9 @@ func (n *group) gather(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 			}
 			at, ok := index[key.str()]
 			if !ok {
+				if err := ev.charge(bucketBytes); err != nil {
+					return key, err
+				}
 				at = len(buckets)
 				index[key.str()] = at
 				buckets = append(buckets, &bucket{key: key.str(), pair: p})

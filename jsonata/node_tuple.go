@@ -92,7 +92,7 @@ func startTuples(in *array) []*tuple {
 	return tuples
 }
 
-const tupleBytes = 64
+const tupleBytes = 128 // with a variable
 
 // tupleStep evaluates one step for every tuple.
 func (n *path) tupleStep(ev *evaluator, st *step, tuples []*tuple, fr *frame) ([]*tuple, *Error) {
