@@ -99,7 +99,7 @@ func onPurpose(q question, want, got answer) string {
 	case partial.MatchString(q.Expr):
 		return "3: partial application"
 	case kind == "result" && bytes.Contains(want.Result, []byte("function")) && !bytes.Contains(got.Result, []byte("function")):
-		return "6: the source of a function"
+		return "7: the source of a function"
 	}
 	return ""
 }
