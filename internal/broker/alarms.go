@@ -23,6 +23,11 @@ func (b *Broker) watch() {
 	defer ticker.Stop()
 	for {
 		b.look()
+		if b.store != nil {
+			if err := b.store.Anchor(); err != nil {
+				b.opts.Logger.Error("store can't be anchored", "err", err)
+			}
+		}
 		select {
 		case <-ticker.C:
 		case <-b.stop:

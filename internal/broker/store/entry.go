@@ -20,6 +20,7 @@ const (
 
 var (
 	errDamaged = errors.New("malformed value")
+	errMissing = errors.New("a part is missing")
 	errLock    = syscall.EAGAIN
 )
 

@@ -4,6 +4,7 @@
 // Keys, integers big-endian:
 //
 //	b                            number of the last start
+//	s                            number of batches written; see anchor.go
 //	d KEY                        definition
 //	e QUEUE(8) LEVEL(1) SEQ(8)   entry: flags, then what they announce; see entry.go
 //	m BODY(8)                    body shared by several entries
@@ -42,7 +43,11 @@ type Store struct {
 	dir    string
 	epoch  uint64
 	lastID atomic.Uint64
-	counts atomic.Bool // there are delivery counts to look for
+
+	batches uint64        // written; Commit's alone
+	synced  atomic.Uint64 // of them, how many are on disk
+	anchor  *anchor
+	counts  atomic.Bool // there are delivery counts to look for
 }
 
 // ErrLocked is returned by Open when another broker, in this process or another, has the folder.
@@ -62,6 +67,10 @@ func Open(o Options) (*Store, error) {
 	}
 	if err := fs.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open data folder %s: %w", o.Dir, err)
+	}
+	plain := fs
+	if err := checkMarkers(fs, o.Dir); err != nil {
+		return nil, openError(o.Dir, err)
 	}
 	if o.Full != nil {
 		fs = vfs.OnDiskFull(fs, o.Full)
@@ -87,8 +96,11 @@ func Open(o Options) (*Store, error) {
 		return nil, openError(o.Dir, err)
 	}
 	s := &Store{db: db, dir: o.Dir}
-	if err := s.start(); err != nil {
+	if s.anchor, err = openAnchor(plain, o.Dir); err != nil {
 		return nil, errors.Join(openError(o.Dir, err), db.Close())
+	}
+	if err := s.start(); err != nil {
+		return nil, errors.Join(openError(o.Dir, err), s.anchor.file.Close(), db.Close())
 	}
 	return s, nil
 }
@@ -98,7 +110,8 @@ func openError(dir string, err error) error {
 	switch {
 	case errors.Is(err, errLock), strings.Contains(err.Error(), "lock held by current process"):
 		return fmt.Errorf("open data folder %s: %w", dir, ErrLocked)
-	case pebble.IsCorruptionError(err), errors.Is(err, os.ErrNotExist), errors.Is(err, errDamaged):
+	case pebble.IsCorruptionError(err), errors.Is(err, os.ErrNotExist), errors.Is(err, errDamaged), errors.Is(err, errMissing), errors.Is(err, pebble.ErrDBNotPristine),
+		strings.Contains(err.Error(), "object size mismatch"):
 		return fmt.Errorf("open data folder %s: the store is damaged: %w; restore the folder from a backup, or move it away to start with an empty one",
 			filepath.Clean(dir), err)
 	}
@@ -107,6 +120,9 @@ func openError(dir string, err error) error {
 
 // start counts this start, durably, so that ids made in it are new.
 func (s *Store) start() error {
+	if err := s.countBatches(); err != nil {
+		return err
+	}
 	value, closer, err := s.db.Get([]byte{'b'})
 	switch {
 	case err == nil:
@@ -118,7 +134,14 @@ func (s *Store) start() error {
 		return err
 	}
 	s.epoch++
-	if err := s.db.Set([]byte{'b'}, binary.BigEndian.AppendUint64(nil, s.epoch), pebble.Sync); err != nil {
+	b := s.db.NewBatch()
+	if err := b.Set([]byte{'b'}, binary.BigEndian.AppendUint64(nil, s.epoch), nil); err != nil {
+		return errors.Join(err, b.Close())
+	}
+	if err := s.sync(b); err != nil {
+		return err
+	}
+	if err := s.Anchor(); err != nil {
 		return err
 	}
 	found, err := s.any('c')
@@ -130,7 +153,7 @@ func (s *Store) start() error {
 func (s *Store) NewID() uint64 { return s.epoch<<40 | s.lastID.Add(1) }
 
 // Close closes the store. No Commit may be under way.
-func (s *Store) Close() error { return s.db.Close() }
+func (s *Store) Close() error { return errors.Join(s.Anchor(), s.anchor.file.Close(), s.db.Close()) }
 
 // Commit writes facts, all or none of them, and returns when they are on disk. lists are applied one behind the other.
 func (s *Store) Commit(lists ...[]core.Op) error {
@@ -142,9 +165,24 @@ func (s *Store) Commit(lists ...[]core.Op) error {
 			}
 		}
 	}
-	if err := b.Commit(pebble.Sync); err != nil {
+	if err := s.sync(b); err != nil {
 		return fmt.Errorf("commit batch: %w", err)
 	}
+	return nil
+}
+
+// sync commits a batch with its number in it, and closes it.
+func (s *Store) sync(b *pebble.Batch) error {
+	var n [8]byte
+	binary.BigEndian.PutUint64(n[:], s.batches+1)
+	if err := b.Set(batchesKey, n[:], nil); err != nil {
+		return errors.Join(err, b.Close())
+	}
+	if err := b.Commit(pebble.Sync); err != nil {
+		return err
+	}
+	s.batches++
+	s.synced.Store(s.batches)
 	return b.Close()
 }
 

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -21,7 +22,8 @@ import (
 	"github.com/openintegrationhub/leat/internal/broker/management"
 )
 
-// The environment variable that makes the program a broker. Its value is the data folder and the two addresses, with bars between.
+// The environment variable that makes the program a broker. Its value is the data folder, the two addresses and the bytes of the disk that
+// must be free, with bars between.
 const variable = "LEAT_TEST_BROKER"
 
 // ready is what the broker process prints when clients may come.
@@ -44,6 +46,11 @@ func Main() {
 func run(config []string) error {
 	o := broker.DefaultOptions()
 	o.Dir = config[0]
+	free, err := strconv.ParseUint(config[3], 10, 64)
+	if err != nil {
+		return err
+	}
+	o.DiskFree = free
 	o.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
 	b, err := broker.New(o)
 	if err != nil {
@@ -87,15 +94,30 @@ type Broker struct {
 	config string
 	cmd    *exec.Cmd
 	stdin  io.Closer // kept open; the process ends when this one does
+	errors io.Writer
+}
+
+// Options of a broker process. Start's are the defaults.
+type Options struct {
+	DiskFree uint64    // bytes; below it publishers are blocked, 0 is never
+	Errors   io.Writer // takes what the process logs; default is this one's standard error
 }
 
 // Start starts a broker on a data folder and returns when clients may come.
 func Start(dir string) (*Broker, error) {
+	return StartWith(dir, Options{DiskFree: broker.DefaultOptions().DiskFree})
+}
+
+// StartWith is Start with options.
+func StartWith(dir string, o Options) (*Broker, error) {
 	amqp, web, err := freeAddresses()
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{AMQP: "amqp://guest:guest@" + amqp + "/", Management: "http://guest:guest@" + web, config: strings.Join([]string{dir, amqp, web}, "|")}
+	b := &Broker{AMQP: "amqp://guest:guest@" + amqp + "/", Management: "http://guest:guest@" + web, config: strings.Join([]string{dir, amqp, web, strconv.FormatUint(o.DiskFree, 10)}, "|"), errors: os.Stderr}
+	if o.Errors != nil {
+		b.errors = o.Errors
+	}
 	return b, b.start()
 }
 
@@ -120,7 +142,7 @@ func (b *Broker) start() error {
 	}
 	cmd := exec.Command(self)
 	cmd.Env = append(os.Environ(), variable+"="+b.config)
-	cmd.Stderr = os.Stderr
+	cmd.Stderr = b.errors
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return err
