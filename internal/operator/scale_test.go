@@ -7,9 +7,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	_ "net/http/pprof" // of the operator's process
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -61,8 +63,8 @@ func TestScale(t *testing.T) {
 	memory := p.memoryMB(t)
 	writes := p.writes(t)
 	p.quiet(t)
-	t.Logf("%d flows of 3 steps: created in %v, applied in %v, %d writes (%.1f a flow), resident memory %d MB", flows, created.Round(time.Millisecond), applied.Round(time.Millisecond),
-		writes, float64(writes)/float64(flows), memory)
+	t.Logf("%d flows of 3 steps: created in %v, applied in %v, %d writes (%.1f a flow), resident memory %d MB, %d ms of processor time, %d MB of live heap", flows,
+		created.Round(time.Millisecond), applied.Round(time.Millisecond), writes, float64(writes)/float64(flows), memory, p.ask(t, "cpu"), p.ask(t, "heap"))
 	if scale := max(1, float64(flows)/1000); applied > time.Duration(scale*float64(appliedWithin)) || memory > int(scale*memoryMaxMB) {
 		t.Errorf("applied in %v, want %v for 1000; %d MB, want %d", applied, appliedWithin, memory, memoryMaxMB)
 	}
@@ -242,7 +244,10 @@ func runProcess() error {
 	if err != nil {
 		return err
 	}
-	op, err := operator.New(operator.Options{Config: config, Settings: settings, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+	op, err := operator.New(operator.Options{
+		Config: config, Settings: settings, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		Patience: time.Hour, // no pod ever runs, which would be told after a while
+	})
 	if err != nil {
 		return err
 	}
@@ -251,6 +256,17 @@ func runProcess() error {
 		return err
 	}
 	http.HandleFunc("/writes", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, writes.Load()) })
+	http.HandleFunc("/cpu", func(w http.ResponseWriter, _ *http.Request) {
+		var used syscall.Rusage
+		syscall.Getrusage(syscall.RUSAGE_SELF, &used)
+		fmt.Fprintln(w, (used.Utime.Nano()+used.Stime.Nano())/1e6)
+	})
+	http.HandleFunc("/heap", func(w http.ResponseWriter, _ *http.Request) {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		fmt.Fprintln(w, m.HeapAlloc>>20, m.Sys>>20)
+	})
 	http.HandleFunc("/reconciles", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, reconciles()) })
 	go http.Serve(listener, nil)
 	fmt.Println(listener.Addr())

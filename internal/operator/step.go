@@ -74,7 +74,9 @@ func (r *reconciler) stepStatus(ctx context.Context, q *round, s plan.Step) v1.S
 		if fresh > 0 {
 			q.again(500 * time.Millisecond)
 		}
-		if len(pods) == 0 && !created.IsZero() && time.Since(created) > r.opts.Patience {
+		if left := r.opts.Patience - time.Since(created); len(pods) == 0 && left > 0 {
+			q.again(left + time.Second)
+		} else if len(pods) == 0 && !created.IsZero() {
 			out.LastFailure = &v1.StepFailure{Reason: "NoPod", Message: "Kubernetes makes no pod for it; kubectl describe of its " + strings.ToLower(s.Pod.Workload) + " says why"}
 			out.State = v1.StateFailing
 		}
