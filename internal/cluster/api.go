@@ -7,8 +7,11 @@ import (
 	"net/http"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/openintegrationhub/leat/internal/amqp"
 	"github.com/openintegrationhub/leat/internal/api"
+	"github.com/openintegrationhub/leat/internal/ferry"
 	"github.com/openintegrationhub/leat/internal/store"
 )
 
@@ -26,7 +29,7 @@ const (
 )
 
 // RunAPI serves the platform API of components, and the API for people behind People.Guard, until ctx is done. With PostgreSQL any number may run. One
-// of them leads: it collects errors and snapshots, since the snapshots of a step have to be stored in their order.
+// of them leads: it collects errors and snapshots, since the snapshots of a step have to be stored in their order, and works for ferryman steps.
 func RunAPI(ctx context.Context, o Options, a APIOptions) error {
 	if a.Database == "" {
 		return errors.New("api options: Database: missing")
@@ -53,22 +56,20 @@ func RunAPI(ctx context.Context, o Options, a APIOptions) error {
 	if err := kept.Open(ctx); err != nil {
 		return err
 	}
-	components, err := api.New(api.Options{Documents: kept, Logger: o.Logger, Registerer: s.registry})
+	components, err := api.New(api.Options{Documents: kept, Objects: kept, Logger: o.Logger, Registerer: s.registry})
 	if err != nil {
 		return err
 	}
 	failures := api.NewErrorAPI(kept, s.client, o.Logger)
 	mux := http.NewServeMux()
-	for _, prefix := range api.Prefixes() {
-		mux.Handle(prefix, components)
-	}
 	mux.Handle("/api/", people.Guard(failures, o.Logger))
-	leader := collecting{service: s, api: components, store: kept, flows: make(chan []*Flow, 1)}
-	return s.run(ctx, mux, func(ctx context.Context) error {
+	mux.Handle("/api/secrets/", people.Guard(api.NewSecretAPI(kept, o.Logger), o.Logger))
+	leader := collecting{service: s, api: components, store: kept, changed: make(chan struct{}, 1)}
+	return s.run(ctx, api.Mount(components, mux), func(ctx context.Context) error {
 		defer s.subscribe(func(flows []*Flow) {
 			components.Update(steps(flows))
 			failures.Update(entries(flows))
-			leader.tell(flows)
+			leader.wake()
 		})()
 		return lease.Run(ctx, leader.lead)
 	})
@@ -90,45 +91,54 @@ func steps(flows []*Flow) []api.Step {
 // collecting is what only one API does.
 type collecting struct {
 	*service
-	api   *api.API
-	store *store.Store
-	flows chan []*Flow // holds the newest list that wasn't looked at
+	api     *api.API
+	store   *store.Store
+	changed chan struct{} // holds a token when the flows may be others
 }
 
-// tell hands the newest list over. Only one goroutine calls it at a time.
-func (c *collecting) tell(flows []*Flow) {
+func (c *collecting) wake() {
 	select {
-	case <-c.flows:
+	case c.changed <- struct{}{}:
 	default:
 	}
-	c.flows <- flows
 }
 
 // lead is one term.
 func (c *collecting) lead(ctx context.Context) error {
 	collector := api.NewCollector(api.CollectorOptions{Connect: c.connect, API: c.api, Errors: c.store, Logger: c.opts.Logger})
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		collector.Run(ctx)
-	}()
-	defer func() { <-done }()
+	boat := ferry.New(ferry.Options{Connect: c.connect, Logger: c.opts.Logger})
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return collector.Run(ctx) })
+	group.Go(func() error { return boat.Run(ctx) })
+	c.wake()
+	group.Go(func() error {
+		c.follow(ctx, func(flows []*Flow) {
+			collector.Update(entries(flows))
+			boat.Update(entries(flows))
+		})
+		return nil
+	})
+	return group.Wait()
+}
+
+// follow hands the newest list of flows to update, and keeps the store in line with it, until ctx is done.
+func (c *collecting) follow(ctx context.Context, update func([]*Flow)) {
 	keeper := newKeeper(c.store, c.opts.Namespaces, c.opts.Logger)
-	if known := c.service.flows.Load(); known != nil {
-		c.tell(*known)
-	}
 	var again <-chan time.Time
-	var flows []*Flow
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
-		case flows = <-c.flows:
-			collector.Update(entries(flows))
+			return
+		case <-c.changed:
 		case <-again:
 		}
 		again = nil
-		if err := keeper.keep(ctx, flows); err != nil && ctx.Err() == nil {
+		flows := c.flows.Load()
+		if flows == nil {
+			continue
+		}
+		update(*flows)
+		if err := keeper.keep(ctx, *flows); err != nil && ctx.Err() == nil {
 			c.opts.Logger.Warn("what is stored of deleted flows isn't removed yet", "err", err)
 			again = time.After(10 * time.Second)
 		}
