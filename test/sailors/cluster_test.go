@@ -19,6 +19,7 @@ import (
 	"github.com/openintegrationhub/leat/component"
 	"github.com/openintegrationhub/leat/internal/amqp"
 	"github.com/openintegrationhub/leat/internal/api"
+	"github.com/openintegrationhub/leat/internal/ferry"
 	"github.com/openintegrationhub/leat/internal/flow"
 	"github.com/openintegrationhub/leat/internal/local"
 	"github.com/openintegrationhub/leat/internal/plan"
@@ -27,6 +28,8 @@ import (
 	"github.com/openintegrationhub/leat/internal/runner"
 	"github.com/openintegrationhub/leat/internal/scheduler"
 	"github.com/openintegrationhub/leat/internal/store"
+	"github.com/openintegrationhub/leat/internal/topology"
+	"github.com/openintegrationhub/leat/internal/watchdog"
 	"github.com/openintegrationhub/leat/test/rabbitmq"
 )
 
@@ -48,8 +51,10 @@ type cluster struct {
 	api       *api.API
 	errors    *api.ErrorAPI
 	collector *api.Collector
+	ferry     *ferry.Ferry
 
 	plans []plan.Plan
+	steps map[string]*supervisor // by flow/step
 
 	ctx   context.Context // of what runs
 	group sync.WaitGroup
@@ -65,7 +70,8 @@ func newCluster(t *testing.T) platform { return newClusterOn(t, rabbitmq.Start(t
 
 func newClusterOn(t *testing.T, server *rabbitmq.Server) platform {
 	t.Helper()
-	c := &cluster{fixtures: newFixtures(t), server: server, space: "t" + strings.ReplaceAll(uuid.NewString()[:13], "-", "")}
+	c := &cluster{fixtures: newFixtures(t), server: server, space: "t" + strings.ReplaceAll(uuid.NewString()[:13], "-", ""),
+		steps: map[string]*supervisor{}}
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -89,7 +95,7 @@ func newClusterOn(t *testing.T, server *rabbitmq.Server) platform {
 	must(err)
 	database, err := store.New(store.Options{Database: filepath.Join(t.TempDir(), "leat.db"), Logger: logger})
 	must(err)
-	c.api, err = api.New(api.Options{Documents: database, Logger: logger})
+	c.api, err = api.New(api.Options{Documents: database, Objects: database, Logger: logger})
 	must(err)
 	c.collector = api.NewCollector(api.CollectorOptions{
 		Connect: func(ctx context.Context, vhost string) (*amqp.Conn, error) {
@@ -101,14 +107,11 @@ func newClusterOn(t *testing.T, server *rabbitmq.Server) platform {
 	mux := http.NewServeMux()
 	mux.Handle("/flow/", c.router)
 	mux.Handle("/api/", c.errors)
-	for _, prefix := range api.Prefixes() {
-		mux.Handle(prefix, c.api)
-	}
-	c.web = httptest.NewServer(mux)
+	c.web = httptest.NewServer(api.Mount(c.api, mux))
 
 	var stop context.CancelFunc
 	c.ctx, stop = context.WithCancel(context.Background())
-	for _, run := range []func(context.Context) error{c.replies.Run, c.scheduler.Run, c.collector.Run} {
+	for _, run := range []func(context.Context) error{c.replies.Run, c.scheduler.Run, c.collector.Run, c.ferry.Run} {
 		c.group.Go(func() {
 			if err := run(c.ctx); err != nil && !errors.Is(err, context.Canceled) {
 				t.Errorf("run: %v", err)
@@ -162,7 +165,9 @@ func (c *cluster) apply(t *testing.T, flows []*flow.Flow) {
 			exchanges[c.space] = append(exchanges[c.space], p.Entry.Exchange)
 		}
 	}
-	c.declare(t)
+	if err := c.declare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	for _, p := range c.plans {
 		for _, a := range p.Accounts {
 			t.Cleanup(func() { c.broker.DeleteUser(context.Background(), a.User) })
@@ -171,30 +176,70 @@ func (c *cluster) apply(t *testing.T, flows []*flow.Flow) {
 	c.api.Update(steps)
 	c.replies.Update(t.Context(), exchanges)
 	c.collector.Update(entries)
+	c.ferry.Update(entries)
 	c.errors.Update(entries)
 	for _, s := range starts {
 		c.start(t, s)
 	}
 	c.router.Update(entries)
 	c.scheduler.Update(entries)
+	c.group.Go(c.watch)
+}
+
+// watch lets the watchdog look at the steps, with what the management API tells, and does what it says.
+func (c *cluster) watch() {
+	dog := watchdog.New(watchdog.Options{})
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-c.ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		queues, err := c.broker.Queues(c.ctx, c.space)
+		if err != nil {
+			continue // the broker is away
+		}
+		byName := map[string]*watchdog.Queue{}
+		for _, q := range queues {
+			byName[q.Name] = &watchdog.Queue{Ready: int(q.MessagesReady), Unacked: int(q.MessagesUnacked), Consumers: q.Consumers}
+		}
+		var seen []watchdog.Step
+		for key, s := range c.steps {
+			flow, step, _ := strings.Cut(key, "/")
+			seen = append(seen, watchdog.Step{Key: key, Replicas: 1, Since: s.since(), Queue: byName[topology.StepQueue(flow, step)]})
+		}
+		for _, f := range dog.Look(time.Now(), seen) {
+			fmt.Fprintf(c.fixtures.log, "watchdog: step %s %s, restart: %t\n", f.Key, f.Reason, f.Restart)
+			if f.Restart {
+				if err := c.declare(c.ctx); err != nil {
+					fmt.Fprintf(c.fixtures.log, "declare: %v\n", err)
+				}
+				c.steps[f.Key].restart()
+			}
+		}
+	}
 }
 
 // declare makes all that the plans want of the broker, and what it has forgotten, as the operator does.
-func (c *cluster) declare(t *testing.T) {
-	t.Helper()
-	conn, err := amqp.Dialer{URL: c.server.AMQP + c.space}.Connect(t.Context())
+func (c *cluster) declare(ctx context.Context) error {
+	conn, err := amqp.Dialer{URL: c.server.AMQP + c.space}.Connect(ctx)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	defer conn.Close()
 	for _, p := range c.plans {
 		if err := conn.Declare(p.Declare); err != nil {
-			t.Fatal(err)
+			return err
 		}
 		for _, a := range p.Accounts {
-			c.putAccount(t, a)
+			if err := c.putAccount(ctx, a); err != nil {
+				return err
+			}
 		}
 	}
+	return nil
 }
 
 func newSecrets(f *flow.Flow) plan.Secrets {
@@ -205,17 +250,12 @@ func newSecrets(f *flow.Flow) plan.Secrets {
 	return s
 }
 
-func (c *cluster) putAccount(t *testing.T, a plan.Account) {
-	t.Helper()
-	for _, err := range []error{
-		c.broker.PutPassword(t.Context(), a.User, a.Password),
-		c.broker.PutPermission(t.Context(), management.Permission{User: a.User, VHost: a.VHost, Configure: a.Configure, Write: a.Write, Read: a.Read}),
-		c.broker.PutTopicPermission(t.Context(), management.TopicPermission{User: a.User, VHost: a.VHost, Exchange: a.TopicExchange, Write: a.TopicWrite, Read: "^$"}),
-	} {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+func (c *cluster) putAccount(ctx context.Context, a plan.Account) error {
+	return errors.Join(
+		c.broker.PutPassword(ctx, a.User, a.Password),
+		c.broker.PutPermission(ctx, management.Permission{User: a.User, VHost: a.VHost, Configure: a.Configure, Write: a.Write, Read: a.Read}),
+		c.broker.PutTopicPermission(ctx, management.TopicPermission{User: a.User, VHost: a.VHost, Exchange: a.TopicExchange, Write: a.TopicWrite, Read: "^$"}),
+	)
 }
 
 // start runs a step until the test ends, again and again.
@@ -242,8 +282,9 @@ func (c *cluster) start(t *testing.T, s plan.Step) {
 	if !ok {
 		t.Fatalf("no program for image %s", s.Image)
 	}
-	supervise := &supervisor{command: command, variables: variables, log: c.fixtures.log}
-	c.group.Go(func() { supervise.run(c.ctx) })
+	keep := &supervisor{command: command, variables: variables, log: c.fixtures.log}
+	c.steps[variables["ELASTICIO_FLOW_ID"]+"/"+s.ID] = keep
+	c.group.Go(func() { keep.run(c.ctx) })
 }
 
 func (c *cluster) connect(t *testing.T) *amqp091.Connection {
@@ -277,5 +318,7 @@ func (c *cluster) interrupt(t *testing.T) {
 	if err := hurry(t.Context(), c.server); err != nil {
 		t.Fatal(err)
 	}
-	c.declare(t)
+	if err := c.declare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -31,7 +32,7 @@ func count(notes []string, note string) (n int) {
 
 // TestTermination ends a process with SIGTERM in the middle of a message: its outcome comes once.
 func TestTermination(t *testing.T) {
-	eachGeneration(t, func(t *testing.T, p platform, g generation) {
+	each(t, node, func(t *testing.T, p platform, g generation) {
 		s := play(t, p, actFlow("act", g))
 		s.tell(map[string]any{"do": "slow", "n": 1, "ms": 700})
 		s.awaitNote("work:1", "begin 1")
@@ -52,7 +53,7 @@ func TestTermination(t *testing.T) {
 
 // TestPoison sends a message that kills its step: it's given up after some times, can be seen, and the next one is processed.
 func TestPoison(t *testing.T) {
-	eachGeneration(t, func(t *testing.T, p platform, g generation) {
+	each(t, node, func(t *testing.T, p platform, g generation) {
 		s := play(t, p, actFlow("act", g))
 		s.tell(map[string]any{"do": "poison", "n": 1})
 		s.tell(map[string]any{"do": "echo", "n": 2})
@@ -66,7 +67,7 @@ func TestPoison(t *testing.T) {
 
 // TestTick has a component as the first step of a polling flow.
 func TestTick(t *testing.T) {
-	eachGeneration(t, func(t *testing.T, p platform, g generation) {
+	each(t, node, func(t *testing.T, p platform, g generation) {
 		s := play(t, p, `
 apiVersion: elastic.io/v1
 kind: Flow
@@ -91,7 +92,7 @@ spec:
 
 // TestHooks starts a step with a startup hook, and runs its shutdown hook.
 func TestHooks(t *testing.T) {
-	eachGeneration(t, func(t *testing.T, p platform, g generation) {
+	each(t, node, func(t *testing.T, p platform, g generation) {
 		s := play(t, p, `
 apiVersion: elastic.io/v1
 kind: Flow
@@ -145,7 +146,7 @@ func (s *scene) stored(want string) {
 
 // TestAPIDownAtStart starts a step while the platform API answers 503.
 func TestAPIDownAtStart(t *testing.T) {
-	eachGeneration(t, func(t *testing.T, p platform, g generation) {
+	each(t, node, func(t *testing.T, p platform, g generation) {
 		target, err := url.Parse(p.url())
 		if err != nil {
 			t.Fatal(err)
@@ -175,7 +176,7 @@ func TestBrokerLost(t *testing.T) {
 	libraries(t)
 	t.Run("embedded", func(t *testing.T) { brokerLost(t, newEmbedded(t)) })
 	t.Run("rabbitmq", func(t *testing.T) {
-		server, err := rabbitmq.New(rabbitmq.Options{})
+		server, err := rabbitmq.New(rabbitmq.Options{ReadyTimeout: 5 * time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -190,27 +191,28 @@ func TestBrokerLost(t *testing.T) {
 
 func brokerLost(t *testing.T, p platform) {
 	var texts []string
-	for _, g := range generations {
+	all := of(node)
+	for _, g := range all {
 		texts = append(texts, actFlow(flowName(g), g))
 	}
 	scenes := playAll(t, p, texts...)
-	each := func(what string, do func(s *scene)) {
+	allOf := func(what string, do func(s *scene)) {
 		for i, s := range scenes {
-			t.Run(generations[i].name+" "+what, func(t *testing.T) { do(s.on(t)) })
+			t.Run(all[i].name+" "+what, func(t *testing.T) { do(s.on(t)) })
 		}
 	}
 	p.interrupt(t)
-	each("idle", func(s *scene) {
+	allOf("idle", func(s *scene) {
 		s.heal()
 		s.tell(map[string]any{"do": "echo", "n": 1})
 		s.expectOne(`work:1 message {"do":"echo","n":1}`, 1)
 	})
-	each("begins", func(s *scene) {
+	allOf("begins", func(s *scene) {
 		s.tell(map[string]any{"do": "slow", "n": 2, "ms": 3000})
 		s.awaitNote("work:1", "begin 2")
 	})
 	p.interrupt(t)
-	each("busy", func(s *scene) {
+	allOf("busy", func(s *scene) {
 		s.heal()
 		s.expectOne(`work:1 message {"do":"slow","ms":3000,"n":2}`, 4)
 		for _, f := range s.failures() {
@@ -248,21 +250,29 @@ func (s *scene) expectOne(line string, timesMax int) {
 // TestMixedFlow sends messages through several generations in a row.
 func TestMixedFlow(t *testing.T) {
 	libraries(t)
-	onBrokers(t, func(t *testing.T, p platform) {
-		path := []string{"node-2.2.1", "node-2.7.8"}
-		for _, g := range generations {
-			if g.kind == java {
-				path = append(path, g.name)
-			}
-		}
-		var nodes, connections strings.Builder
-		want := ""
-		for i, name := range path {
-			fmt.Fprintf(&nodes, "    - {id: s%d, image: test/%s, function: pass, first: %t}\n", i+1, name, i == 0)
-			fmt.Fprintf(&connections, "    - {from: s%d, to: %s}\n", i+1, map[bool]string{true: "next", false: fmt.Sprintf("s%d", i+2)}[i == len(path)-1])
+	t.Run("node", func(t *testing.T) {
+		onBrokers(t, func(t *testing.T, p platform) { mixedFlow(t, p, "node-2.2.1", "node-2.7.8") })
+	})
+	newest := of(java)[len(of(java))-1]
+	t.Run("node and java", func(t *testing.T) {
+		newest.present(t)
+		onBrokers(t, func(t *testing.T, p platform) { mixedFlow(t, p, "node-2.2.1", "node-2.7.8", newest.name) })
+	})
+}
+
+// mixedFlow sends messages through components of these generations, and a Go component behind them.
+func mixedFlow(t *testing.T, p platform, path ...string) {
+	t.Helper()
+	var nodes, connections strings.Builder
+	want := ""
+	for i, name := range path {
+		fmt.Fprintf(&nodes, "    - {id: s%d, image: test/%s, function: pass, first: %t}\n", i+1, name, i == 0)
+		fmt.Fprintf(&connections, "    - {from: s%d, to: %s}\n", i+1, map[bool]string{true: "next", false: fmt.Sprintf("s%d", i+2)}[i == len(path)-1])
+		if strings.HasPrefix(name, "node") { // which note where a message came through
 			want += fmt.Sprintf("/s%d", i+1)
 		}
-		s := play(t, p, `
+	}
+	s := play(t, p, `
 apiVersion: elastic.io/v1
 kind: Flow
 metadata: {name: mixed, namespace: NAMESPACE}
@@ -271,24 +281,23 @@ spec:
 `+nodes.String()+`    - {id: next, image: test/sink, function: keep}
   connections:
 `+connections.String())
-		const messages = 20
-		var all []string
-		for n := range messages {
-			s.tell(map[string]any{"n": n})
-			text, err := json.Marshal(map[string]any{"n": n, "path": want})
-			if err != nil {
-				t.Fatal(err)
-			}
-			all = append(all, string(text))
+	const messages = 20
+	var all []string
+	for n := range messages {
+		s.tell(map[string]any{"n": n})
+		text, err := json.Marshal(map[string]any{"n": n, "path": want})
+		if err != nil {
+			t.Fatal(err)
 		}
-		eventually(t, "through", func() (bool, any) {
-			got := p.world().sunk("mixed")
-			return len(got) >= messages, len(got)
-		})
-		s.settled()
-		if diff := cmp.Diff(all, p.world().sunk("mixed")); diff != "" {
-			t.Errorf("messages at the end (-want +got):\n%s", diff)
-		}
-		s.expectFailures()
+		all = append(all, string(text))
+	}
+	eventually(t, "through", func() (bool, any) {
+		got := p.world().sunk("mixed")
+		return len(got) >= messages, len(got)
 	})
+	s.settled()
+	if diff := cmp.Diff(all, p.world().sunk("mixed")); diff != "" {
+		t.Errorf("messages at the end (-want +got):\n%s", diff)
+	}
+	s.expectFailures()
 }

@@ -107,7 +107,7 @@ var rows = []row{
 
 // TestMessages sends one message for each deed to each generation, and looks at all that comes of it.
 func TestMessages(t *testing.T) {
-	eachGeneration(t, func(t *testing.T, p platform, g generation) {
+	each(t, node, func(t *testing.T, p platform, g generation) {
 		s := play(t, p, actFlow("act", g))
 		for _, r := range rows {
 			t.Run(r.name, func(t *testing.T) { s.on(t).row(r) })
@@ -168,4 +168,76 @@ func (s *scene) arrived() {
 	if diff := cmp.Diff(want, got); diff != "" {
 		s.t.Errorf("messages in the sink (-want +got):\n%s", diff)
 	}
+}
+
+// javaRows are what the Java library does otherwise: its component can't make JSON of its own, a rebound at its limit is an error of the
+// message, and snapshots don't say what they are.
+var javaRows = []row{
+	{
+		name: "echo",
+		send: map[string]any{"do": "echo", "n": 1, "text": "wörld"},
+		want: []string{`work:1 message {"do":"echo","n":1,"text":"wörld"}`},
+	},
+	{
+		name: "no result",
+		send: map[string]any{"do": "nothing", "n": 2},
+	},
+	{
+		name:     "thrown error",
+		send:     map[string]any{"do": "throw", "n": 3, "text": "boom"},
+		want:     []string{`work:1 error boom`, `work:1 deadletter {"do":"throw","n":3,"text":"boom"}`},
+		failures: []string{"work:1: java.lang.IllegalStateException: boom"},
+	},
+	{
+		name: "rebound to the limit",
+		send: map[string]any{"do": "rebound", "n": 4, "text": "never"},
+		want: []string{`work:1 rebound 1 never`, `work:1 rebound 2 never`, `work:1 rebound 3 never`, `work:1 error Rebound limit exceeded`,
+			`work:1 deadletter {"do":"rebound","n":4,"text":"never"}`},
+		failures: []string{"work:1: java.lang.IllegalStateException: Rebound limit exceeded"},
+	},
+	{
+		name:  "httpReply",
+		send:  map[string]any{"do": "reply", "n": 5, "text": "hi"},
+		want:  []string{"reply"},
+		reply: &answer{status: http.StatusCreated, header: http.Header{"X-Reply": {"own"}, "Content-Type": {"application/json"}}, body: `{"text":"hi"}`},
+	},
+	{
+		name: "several emits",
+		send: map[string]any{"do": "many", "n": 6},
+		want: []string{`work:1 message {"do":"many","n":6}`, `work:1 message {"do":"many","n":6}`, `work:1 message {"do":"many","n":6}`},
+	},
+	{
+		name: "custom routing key",
+		send: map[string]any{"do": "key", "n": 7, "headers": map[string]any{"X-EIO-Routing-Key": "act.next.input"}},
+		want: []string{`next input {"do":"key","headers":{"X-EIO-Routing-Key":"act.next.input"},"n":7}`},
+	},
+	{
+		name: "snapshot",
+		send: map[string]any{"do": "snapshot", "n": 8, "state": map[string]any{"a": 1}},
+		want: []string{`work:1 snapshot  {"a":1}`},
+	},
+	{
+		name: "updateKeys",
+		send: map[string]any{"do": "keys", "n": 9, "keys": map[string]any{"oauth": map[string]any{"token": "new"}}},
+	},
+	{
+		name: "what it stored, in the snapshot",
+		send: map[string]any{"do": "state", "n": 10},
+		want: []string{`work:1 message {"a":1}`},
+	},
+	{
+		name: "what it stored, in the configuration",
+		send: map[string]any{"do": "config", "n": 11},
+		want: []string{`work:1 message {"_account":"acc-1","colour":"blue","oauth":{"token":"new"}}`},
+	},
+}
+
+// TestJavaMessages is TestMessages for the Java library.
+func TestJavaMessages(t *testing.T) {
+	each(t, java, func(t *testing.T, p platform, g generation) {
+		s := play(t, p, actFlow("act", g))
+		for _, r := range javaRows {
+			t.Run(r.name, func(t *testing.T) { s.on(t).row(r) })
+		}
+	})
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 )
@@ -31,10 +32,6 @@ type generation struct {
 	name   string
 	folder string // below libraries
 	kind   kind
-	// ids: the messages that one input causes have ids of their own. From about 2.6.7 on the Node library gives all the same.
-	ownIDs bool
-	// startError: a failed start is reported with an error message.
-	startError bool
 	// graceful: a step that gets SIGTERM finishes the message in work.
 	graceful bool
 }
@@ -48,12 +45,29 @@ const (
 )
 
 var generations = []generation{
-	{name: "node-2.2.1", folder: "sailor-2.2.1", kind: node, ownIDs: true},
-	{name: "node-2.3.0", folder: "sailor-2.3.0", kind: node, ownIDs: true},
-	{name: "node-2.4.2", folder: "sailor-2.4.2", kind: node, ownIDs: true},
+	{name: "node-2.2.1", folder: "sailor-2.2.1", kind: node},
+	{name: "node-2.3.0", folder: "sailor-2.3.0", kind: node},
+	{name: "node-2.4.2", folder: "sailor-2.4.2", kind: node},
 	{name: "node-2.6.7", folder: "sailor-2.6.7", kind: node, graceful: true},
-	{name: "node-2.6.29", folder: "sailor-2.6.29", kind: node, startError: true, graceful: true},
-	{name: "node-2.7.8", folder: "sailor-2.7.8", kind: node, startError: true, graceful: true},
+	{name: "node-2.6.29", folder: "sailor-2.6.29", kind: node, graceful: true},
+	{name: "node-2.7.8", folder: "sailor-2.7.8", kind: node, graceful: true},
+	{name: "java-3.4.0", folder: "java-3.4.0", kind: java, graceful: true},
+	{name: "java-5.0.0", folder: "java-5.0.0", kind: java, graceful: true},
+	{name: "ferryman-2.4.7", folder: "ferryman-2.4.7", kind: ferryman},
+}
+
+// present fails the test if the generation's library isn't installed. LEAT_SAILORS_WITHOUT=java does without those from Maven Central, which
+// doesn't serve them everywhere.
+func (g generation) present(t testing.TB) {
+	t.Helper()
+	if os.Getenv("LEAT_SAILORS_WITHOUT") == string(g.kind) {
+		t.Skipf("left out by LEAT_SAILORS_WITHOUT=%s", g.kind)
+	}
+	folder := filepath.Join(libraries(t), g.folder)
+	if _, err := os.Stat(filepath.Join(folder, "installed")); err != nil {
+		reason, _ := os.ReadFile(filepath.Join(folder, "maven.log"))
+		t.Fatalf("%s isn't installed. LEAT_SAILORS_WITHOUT=%s runs the others.\n%s", g.name, g.kind, reason[:min(len(reason), 600)])
+	}
 }
 
 // image is what flows name to get the generation.
@@ -69,21 +83,28 @@ func (g generation) program(t testing.TB) (line, dir string) {
 	}
 	switch g.kind {
 	case java:
-		return "java -cp '" + filepath.Join(folder, "classes") + ":" + filepath.Join(folder, "lib") + "/*' io.elastic.sailor.Sailor", here
+		// The test reads the environment from the notes.
+		return "node node/notes.js; exec java -cp '" + filepath.Join(folder, "classes") + ":" + filepath.Join(folder, "lib") + "/*' io.elastic.sailor.Sailor", here
 	case ferryman:
 		return "node " + filepath.Join(folder, "node_modules", "@openintegrationhub", "ferryman", "runGlobal.js"), filepath.Join(here, "ferryman")
 	}
 	return "node " + filepath.Join(folder, "node_modules", "elasticio-sailor-nodejs", "run.js"), filepath.Join(here, "node")
 }
 
-// eachGeneration runs a test with every generation of a kind that's there, on both brokers.
-func eachGeneration(t *testing.T, test func(t *testing.T, p platform, g generation)) {
+// each runs a test with every generation of a kind, on both brokers.
+func each(t *testing.T, k kind, test func(t *testing.T, p platform, g generation)) {
 	libraries(t)
-	for _, g := range generations {
+	for _, g := range of(k) {
 		t.Run(g.name, func(t *testing.T) {
+			g.present(t)
 			onBrokers(t, func(t *testing.T, p platform) { test(t, p, g) })
 		})
 	}
+}
+
+// of lists the generations of a kind.
+func of(k kind) []generation {
+	return slices.DeleteFunc(slices.Clone(generations), func(g generation) bool { return g.kind != k })
 }
 
 // onBrokers runs a test on both brokers.

@@ -357,14 +357,20 @@ func (s *scene) failures() []failure {
 	return list.Errors
 }
 
-// expectFailures fails unless these are the reasons in the list of errors; then it discards them.
+// expectFailures fails unless these become the reasons in the list of errors; then it discards them. A dead letter may be there before the
+// report that says why.
 func (s *scene) expectFailures(want ...string) {
 	s.t.Helper()
-	var got []string
-	for _, f := range s.failures() {
-		got = append(got, f.Step+": "+f.Reason)
+	reasons := func() (got []string) {
+		for _, f := range s.failures() {
+			got = append(got, f.Step+": "+f.Reason)
+		}
+		return got
 	}
-	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+	for deadline := time.Now().Add(5 * time.Second); !slices.Equal(want, reasons()) && time.Now().Before(deadline); {
+		time.Sleep(20 * time.Millisecond) // bounded by the deadline
+	}
+	if diff := cmp.Diff(want, reasons(), cmpopts.EquateEmpty()); diff != "" {
 		s.t.Errorf("list of errors (-want +got):\n%s", diff)
 	}
 	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.p.url()+"/api/errors/discard?flow="+s.flow.Name, nil)

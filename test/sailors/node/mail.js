@@ -1,0 +1,8 @@
+// Makes a mail of a request, for the kill tests, and tells its process id.
+if (process.env.SAILOR_PID) {
+  require('fs').writeFileSync(process.env.SAILOR_PID, String(process.pid));
+}
+
+exports.process = async function mail(msg) {
+  return { body: { to: 'someone@example.com', subject: 'worked', textBody: msg.body.id } };
+};

@@ -1,0 +1,6 @@
+// Hands messages on as they are.
+require('./notes.js');
+
+exports.process = async function plain(msg) {
+  return { body: msg.body };
+};
