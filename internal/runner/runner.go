@@ -40,6 +40,9 @@ type Options struct {
 	// Window is how many messages the step holds, processed or not, until they are acknowledged; default 100. The worker of a step with
 	// Settings.Prefetch 1 still takes them one after the other.
 	Window int
+	// WindowBytes is how many bytes these messages have together, roughly: the window follows the size of what comes. Default 16 MiB. As many
+	// messages as Settings.Prefetch are always there, however large.
+	WindowBytes int
 	// Grace is how long the messages in work may take to finish when the step stops; default 10 s.
 	Grace time.Duration
 
@@ -48,10 +51,11 @@ type Options struct {
 }
 
 const (
-	windowDefault = 100
-	graceDefault  = 10 * time.Second
-	confirmMax    = time.Minute // how long the broker may take to confirm
-	retryMax      = 5 * time.Second
+	windowDefault      = 100
+	windowBytesDefault = 16 << 20
+	graceDefault       = 10 * time.Second
+	confirmMax         = time.Minute // how long the broker may take to confirm
+	retryMax           = 5 * time.Second
 )
 
 // Run runs the step until ctx is done; then it finishes what is in work and returns nil. Lost connections to the broker are restored for
@@ -73,12 +77,16 @@ func Run(ctx context.Context, o Options) error {
 	if n := o.Settings.RateLimit; n > 0 {
 		limiter = rate.NewLimiter(rate.Every(o.Settings.RateInterval/time.Duration(n)), n)
 	}
-	delay := 50 * time.Millisecond
+	delay, window := 50*time.Millisecond, newWindow(o)
 	for ctx.Err() == nil {
 		started := time.Now()
-		err := (&session{Options: o, info: info, process: process, limiter: limiter}).run(ctx)
+		err := (&session{Options: o, info: info, process: process, limiter: limiter, window: window}).run(ctx)
 		if ctx.Err() != nil || err == nil {
 			break
+		}
+		if errors.Is(err, errResized) {
+			o.Logger.Debug("the size of messages has changed", "held", window.now())
+			continue
 		}
 		if time.Since(started) > time.Minute {
 			delay = 50 * time.Millisecond
@@ -99,6 +107,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Window <= 0 {
 		o.Window = windowDefault
+	}
+	if o.WindowBytes <= 0 {
+		o.WindowBytes = windowBytesDefault
 	}
 	if o.Grace <= 0 {
 		o.Grace = graceDefault

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -23,7 +24,9 @@ type session struct {
 	limiter   *rate.Limiter // of data messages
 	publisher *amqp.Publisher
 	consumer  *amqp.Consumer
-	finished  chan *job // processed, waiting for their confirms; in order of delivery when there's one worker
+	window    *window
+	resized   atomic.Bool // the session ends because the window has changed
+	finished  chan *job   // processed, waiting for their confirms; in order of delivery when there's one worker
 }
 
 // job is one message on its way through the step.
@@ -33,6 +36,9 @@ type job struct {
 	reject   bool  // give the message up rather than acknowledge it
 	lost     error // something that the message caused couldn't be sent: it has to come again
 }
+
+// errResized ends a session whose window has changed: the next one is to follow at once.
+var errResized = errors.New("the window has changed")
 
 // errStopped is the cause of a context that ended because the step stops.
 var errStopped = errors.New("the step stops")
@@ -44,7 +50,7 @@ func (s *session) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
-	consumer, err := conn.Consume(s.Settings.Queue, s.Window)
+	consumer, err := conn.Consume(s.Settings.Queue, s.window.now())
 	if err != nil {
 		return err
 	}
@@ -87,15 +93,23 @@ func (s *session) run(ctx context.Context) (err error) {
 	if err := context.Cause(work); err != nil {
 		return err
 	}
+	if s.resized.Load() {
+		return errResized
+	}
 	return errors.New("the broker cancelled the consumer: was its queue deleted?")
 }
 
-// work takes messages until there are no more, ctx is done or work has failed. What it leaves untouched goes back to the queue when the
-// connection closes.
+// work takes messages until there are no more, ctx is done, work has failed or the window has to change. What it leaves untouched goes back
+// to the queue when the connection closes.
 func (s *session) work(ctx, work context.Context) {
-	for ctx.Err() == nil && work.Err() == nil {
+	for ctx.Err() == nil && work.Err() == nil && !s.resized.Load() {
 		d, ok := s.consumer.Next()
 		if !ok || ctx.Err() != nil {
+			return
+		}
+		if s.window.fit(len(d.Body), time.Now()) {
+			s.resized.Store(true)
+			s.consumer.Cancel() // wakes the other workers
 			return
 		}
 		s.finished <- s.handle(work, d)

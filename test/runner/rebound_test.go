@@ -143,7 +143,7 @@ func TestARevivedMessageWithoutItsStepIsUnroutable(t *testing.T) {
 		}
 		m := amqp.Publishing{
 			Exchange: name, Key: topology.Key(name, "quick", topology.Rebound), Headers: message.Headers{"messageId": "m", "reboundIteration": int32(1)},
-			Body: []byte("{}"), Expiration: 50 * time.Millisecond,
+			Body: []byte("{}"), Expiration: time.Second,
 		}
 		if err := p.Publish(t.Context(), m); err != nil {
 			t.Fatal(err)

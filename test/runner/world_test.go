@@ -69,7 +69,7 @@ func newWorld(t *testing.T, b target) *world {
 		{ID: "work", Image: "x", Function: "f", First: true, Replicas: 1, Prefetch: 1, Data: json.RawMessage(`{"greeting":"hello"}`)},
 		{ID: "next", Image: "x", Function: "f", Replicas: 1, Prefetch: 1},
 	}, Connections: []flow.Connection{{From: "work", To: "next"}}}
-	declared := topology.For(f, topology.Options{})
+	declared := topology.For(f, topology.Options{DeliveryLimit: 20})
 	if err := w.conn.Declare(declared); err != nil {
 		t.Fatal(err)
 	}
