@@ -113,3 +113,26 @@ func TestAStepThatRunsAndTakesNoMessagesIsDeaf(t *testing.T) {
 	w.nodes.set(w.nodes.deaf, "out", false)
 	w.ready("shop")
 }
+
+func TestAStepThatGoesDeafIsRestarted(t *testing.T) {
+	w := newWorld(t)
+	w.apply(threeSteps)
+	w.ready("shop")
+	uid := func() types.UID {
+		var p corev1.Pod
+		for _, name := range w.nodes.podNames("out") {
+			if w.Get(t.Context(), types.NamespacedName{Namespace: w.namespace, Name: name}, &p) != nil {
+				return ""
+			}
+		}
+		return p.UID
+	}
+	before := uid()
+	w.nodes.set(w.nodes.deaf, "out", true)
+	for _, name := range w.nodes.podNames("out") { // its connection is lost, and it doesn't notice
+		w.nodes.kill(name)
+	}
+	w.eventually("another pod", func() (bool, any) { now := uid(); return now != "" && now != before, now })
+	w.nodes.set(w.nodes.deaf, "out", false)
+	w.ready("shop")
+}

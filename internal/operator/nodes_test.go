@@ -154,11 +154,11 @@ func (n *nodes) run(ctx context.Context, p *corev1.Pod) {
 	n.mu.Unlock()
 	if r == nil && !n.is(n.deaf, step) {
 		if n.consume(ctx, p, step) != nil {
-			n.status(ctx, p, corev1.ConditionFalse, corev1.ContainerState{Running: &corev1.ContainerStateRunning{}})
+			n.status(ctx, p, corev1.ConditionFalse, corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.Now()}})
 			return
 		}
 	}
-	n.status(ctx, p, corev1.ConditionTrue, corev1.ContainerState{Running: &corev1.ContainerStateRunning{}})
+	n.status(ctx, p, corev1.ConditionTrue, corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.Now()}})
 }
 
 func (n *nodes) status(ctx context.Context, p *corev1.Pod, ready corev1.ConditionStatus, state corev1.ContainerState) {

@@ -24,6 +24,7 @@ import (
 	"github.com/openintegrationhub/leat/internal/flow"
 	"github.com/openintegrationhub/leat/internal/kube"
 	"github.com/openintegrationhub/leat/internal/rabbitmq"
+	"github.com/openintegrationhub/leat/internal/watchdog"
 )
 
 // Options of an Operator.
@@ -46,6 +47,8 @@ type Options struct {
 	BrokerEvery time.Duration
 	// Patience is how long a step may be without a consumer before its pods count as deaf; default 1 min.
 	Patience time.Duration
+	// Watch says when the watchdog restarts steps that look alive and aren't; DeafAfter is Patience unless it's given.
+	Watch watchdog.Options
 	// BackOff is how long the first replacement of a job that has ended waits; each further one waits twice as long, 5 min at most. Default 1 s.
 	BackOff time.Duration
 	// StatisticsEvery is how much RabbitMQ's counts of messages in work may lag; default 6 s.
@@ -70,6 +73,9 @@ func (o *Options) validate() error {
 		if *d.value <= 0 {
 			*d.value = d.usual
 		}
+	}
+	if o.Watch.DeafAfter <= 0 {
+		o.Watch.DeafAfter = o.Patience
 	}
 	if o.Workers <= 0 {
 		o.Workers = 8

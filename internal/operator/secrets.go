@@ -150,7 +150,7 @@ func (r *reconciler) storeSecrets(ctx context.Context, q *round) error {
 	if rotate == "" {
 		delete(changed.Annotations, kube.AnnotationRotate)
 	}
-	if err := r.client.Update(ctx, changed, fieldOwner); err != nil {
+	if err := r.client.Patch(ctx, changed, client.MergeFromWithOptions(held, client.MergeFromWithOptimisticLock{}), fieldOwner); err != nil {
 		return fmt.Errorf("store secrets: %w", err)
 	}
 	r.memory.remember(keyOf(q.resource), changed)

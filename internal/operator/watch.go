@@ -101,6 +101,12 @@ func (r *reconciler) setUp(m manager.Manager, o Options) error {
 	})); err != nil {
 		return err
 	}
+	if err := m.Add(manager.RunnableFunc(func(ctx context.Context) error {
+		newGuard(r, o).run(ctx)
+		return nil
+	})); err != nil {
+		return err
+	}
 	toFlow := handler.EnqueueRequestsFromMapFunc(func(_ context.Context, c client.Object) []reconcile.Request {
 		name, ok := c.GetLabels()[kube.LabelFlow]
 		if !ok {

@@ -23,6 +23,12 @@ type Queue struct {
 	MessagesUnacked int64 `json:"messages_unacknowledged"` // delivered, not yet acknowledged
 	MessageBytes    int64 `json:"message_bytes"`           // of bodies
 	Consumers       int   `json:"consumers"`
+
+	// Stats count messages since the queue was made, or its broker started.
+	Stats struct {
+		Delivered uint64 `json:"deliver_get"`
+		Acked     uint64 `json:"ack"`
+	} `json:"message_stats"`
 }
 
 // Queues lists the queues of a virtual host.
