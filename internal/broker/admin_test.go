@@ -142,6 +142,24 @@ func TestPublishersAreBlockedUnderAnAlarmAndGoOnAfterIt(t *testing.T) {
 	}
 }
 
+func TestAClientThatDiesWhileItIsBlockedIsNoticed(t *testing.T) {
+	b, url := start(t, "")
+	var socket net.Conn
+	c, err := amqp.DialConfig(url, amqp.Config{Heartbeat: time.Second, Dial: func(network, addr string) (conn net.Conn, err error) {
+		socket, err = net.Dial(network, addr)
+		return socket, err
+	}})
+	must(t, err)
+	blocked := c.NotifyBlocked(make(chan amqp.Blocking, 2))
+	ch := channel(t, c)
+	declare(t, ch, "q", nil)
+	b.SetMemoryAlarm(true)
+	must(t, ch.PublishWithContext(t.Context(), "", "q", false, false, amqp.Publishing{Body: []byte("m")}))
+	<-blocked
+	must(t, socket.Close())
+	eventually(t, "the connection is gone", func() bool { return b.Sockets() == 0 })
+}
+
 func TestTLS(t *testing.T) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(t, err)

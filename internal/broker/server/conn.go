@@ -410,9 +410,7 @@ func (c *conn) shut(reason string) {
 	sp.unlock()
 	_ = c.nc.SetReadDeadline(time.Now().Add(lingerWait))
 	c.closeOut()
-	c.srv.mu.Lock()
-	c.srv.alarms.Broadcast()
-	c.srv.mu.Unlock()
+	c.srv.wakeBlocked()
 }
 
 // watch sends heartbeats and looks for those of the client, each half interval.

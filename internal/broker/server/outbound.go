@@ -171,6 +171,7 @@ func (c *conn) write() {
 		if end {
 			if err != nil {
 				_ = c.nc.Close() // ends the reader too
+				c.srv.wakeBlocked()
 			}
 			return
 		}

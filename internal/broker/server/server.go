@@ -136,6 +136,13 @@ func (s *Server) awaitAlarmOver(c *conn) {
 	}
 }
 
+// wakeBlocked lets readers that wait for the end of an alarm look whether their connection is gone.
+func (s *Server) wakeBlocked() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.alarms.Broadcast()
+}
+
 // each calls f for every connection that is open at the moment.
 func (s *Server) each(f func(*conn)) {
 	s.mu.Lock()

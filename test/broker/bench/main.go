@@ -1,7 +1,7 @@
 // Command bench compares the embedded broker with RabbitMQ: the same client code over TCP, in the same run on the same machine, each
 // broker as a process of its own. It prints a table with rates, ratios and the processor time that each broker took for a message.
 //
-//	go run ./test/broker/bench [-seconds 5] [-rounds 2] [-only REGEXP] [-soak 10m]
+//	go run ./test/broker/bench [-seconds 5] [-rounds 2] [-only REGEXP] [-soak 10m] [-pending 10000000]
 //
 // The figures mean something on a machine that has nothing else to do. The table ends with the load before and after.
 package main
@@ -28,11 +28,15 @@ func main() {
 	rounds := flag.Int("rounds", 2, "how often each case is measured on each broker, taking turns; the median counts")
 	only := flag.String("only", "", "regular expression of the cases to run")
 	soak := flag.Duration("soak", 0, "instead of the table: load the embedded broker for so long and print its memory")
+	pending := flag.Int("pending", 0, "instead of the table: let so many messages of 1 KiB wait in the embedded broker and print its memory")
 	flag.Parse()
 	var err error
-	if *soak > 0 {
+	switch {
+	case *soak > 0:
 		err = soakLeat(*soak)
-	} else {
+	case *pending > 0:
+		err = pendingLeat(*pending)
+	default:
 		err = compare(time.Duration(*seconds*float64(time.Second)), *rounds, *only)
 	}
 	if err != nil {
