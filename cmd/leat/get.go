@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -80,11 +79,11 @@ func (c *getFlowsCommand) Run(ctx context.Context, std program.Streams) error {
 		return fmt.Errorf("list flows: %s", status)
 	}
 	if c.JSON {
-		var all json.RawMessage
+		var all any
 		if err := response.decode(&all); err != nil {
 			return err
 		}
-		return printJSON(std.Out, all)
+		return printJSON(std.Out, withoutBookkeeping(all))
 	}
 	var t table
 	if err := response.decode(&t); err != nil {
@@ -99,6 +98,22 @@ func (c *getFlowsCommand) Run(ctx context.Context, std program.Streams) error {
 		return nil
 	}
 	return t.print(std.Out, c.All)
+}
+
+// withoutBookkeeping removes what the API server notes for itself: who owns which field.
+func withoutBookkeeping(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		if metadata, ok := v["metadata"].(map[string]any); ok {
+			delete(metadata, "managedFields")
+		}
+		withoutBookkeeping(v["items"])
+	case []any:
+		for _, item := range v {
+			withoutBookkeeping(item)
+		}
+	}
+	return v
 }
 
 func (t *table) print(w io.Writer, namespaces bool) error {

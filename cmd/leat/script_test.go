@@ -27,7 +27,7 @@ import (
 var update = flag.Bool("update", false, "write what the commands print into the stories")
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"leat": main, "greeter": greeter})
+	testscript.Main(m, map[string]func(){"leat": main, "kubectl-flows": main, "greeter": greeter})
 }
 
 // The stories of testdata/script have these commands besides those of testscript:
