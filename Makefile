@@ -33,7 +33,8 @@ SAILORS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/leat/sailors
 
 test-sailors: needs ## Run the real libraries of elastic.io and ferryman, from npm and Maven, against Leat (SAILORS is where they are kept)
 	sh test/sailors/install.sh "$(SAILORS)"
-	LEAT_SAILORS="$(SAILORS)" $(GO) test -timeout 40m -count=1 ./test/sailors
+	LEAT_SAILORS="$(SAILORS)" $(GO) test -timeout 60m -count=1 ./test/sailors
+	LEAT_SAILORS="$(SAILORS)" $(GO) test -timeout 60m -count=1 -v -run Sailor ./test/kill
 
 check: needs format vet lint ## Format, vet, lint, tests with the race detector
 	CGO_ENABLED=1 $(GO) test -race -timeout 40m ./...

@@ -60,6 +60,15 @@ func rabbitTarget() (*target, error) {
 	}, nil
 }
 
+// rabbitPID is the process of RabbitMQ, which runs.
+func rabbitPID() int {
+	server, err := rabbit()
+	if err != nil {
+		return 0
+	}
+	return server.PID()
+}
+
 // connect connects as Leat does.
 func (t *target) connect() (*amqp.Conn, error) {
 	return amqp.Dialer{URL: t.url, Dial: t.dial}.Connect(context.Background())

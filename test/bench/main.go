@@ -1,6 +1,6 @@
 // Command bench measures what Leat promises about speed and size, against references that run beside it in the same run:
 //
-//	go run ./test/bench [-quick] [-leat FILE] post|chain|sdk|start|memory ...
+//	go run ./test/bench [-quick] [-leat FILE] post|chain|sdk|sailors|start|memory ...
 //
 // docs/guide/benchmarks.md says how to read what it prints.
 package main
@@ -30,6 +30,8 @@ type settings struct {
 	flow   string        // folder of the example flows
 	only   string        // measure only the variants with this in their name; "" for all
 	dir    string        // for data folders; removed at the end
+
+	sailorMessages int // through a chain of components on elastic.io's library
 }
 
 // benchmarks by name, in the order in which they run.
@@ -42,6 +44,7 @@ var benchmarks = []struct {
 	{"post", benchPost},
 	{"chain", benchChain},
 	{"sdk", benchSDK},
+	{"sailors", benchSailors},
 }
 
 func main() {
@@ -49,7 +52,7 @@ func main() {
 		fail(serveBare(os.Args[2]))
 		return
 	}
-	s := settings{rounds: 5, warmup: time.Second, length: 4 * time.Second, starts: 15, idle: 30 * time.Second, flow: "example"}
+	s := settings{rounds: 5, warmup: time.Second, length: 4 * time.Second, starts: 15, idle: 30 * time.Second, flow: "example", sailorMessages: 5000}
 	quick := flag.Bool("quick", false, "short measurements: to see that it works")
 	flag.StringVar(&s.leat, "leat", "", "binary to measure; by default it's built")
 	flag.IntVar(&s.rounds, "rounds", s.rounds, "how often each variant is measured")
@@ -58,7 +61,7 @@ func main() {
 	profile := flag.String("profile", "", "write a CPU profile of this process to this file: with -only, of what to improve")
 	flag.Parse()
 	if *quick {
-		s.rounds, s.length, s.starts, s.idle = 2, time.Second, 3, 2*time.Second
+		s.rounds, s.length, s.starts, s.idle, s.sailorMessages = 2, time.Second, 3, 2*time.Second, 1000
 	}
 	stop, err := startProfile(*profile)
 	fail(err)

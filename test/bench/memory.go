@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// waitingFlow has a step that never takes a message.
+// waitingFlow has a step that doesn't run, so nobody takes its messages.
 const waitingFlow = `{"apiVersion": "elastic.io/v1", "kind": "Flow", "metadata": {"name": "hook", "namespace": "flows"}, "spec": {
-	"nodes": [{"id": "in", "image": "test/idle", "function": "none", "first": true}], "connections": []}}`
+	"nodes": [{"id": "in", "image": "test/idle", "function": "none", "first": true, "replicas": 0}], "connections": []}}`
 
 // pendingMessages of 1 KiB each are 100 MB.
 const pendingMessages = 100_000

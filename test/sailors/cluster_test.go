@@ -97,12 +97,11 @@ func newClusterOn(t *testing.T, server *rabbitmq.Server) platform {
 	must(err)
 	c.api, err = api.New(api.Options{Documents: database, Objects: database, Logger: logger})
 	must(err)
-	c.collector = api.NewCollector(api.CollectorOptions{
-		Connect: func(ctx context.Context, vhost string) (*amqp.Conn, error) {
-			return amqp.Dialer{URL: server.AMQP + vhost}.Connect(ctx)
-		},
-		API: c.api, Errors: database, Logger: logger,
-	})
+	connect := func(ctx context.Context, vhost string) (*amqp.Conn, error) {
+		return amqp.Dialer{URL: server.AMQP + vhost}.Connect(ctx)
+	}
+	c.collector = api.NewCollector(api.CollectorOptions{Connect: connect, API: c.api, Errors: database, Logger: logger})
+	c.ferry = ferry.New(ferry.Options{Connect: connect, Logger: logger})
 	c.errors = api.NewErrorAPI(database, c.client, logger)
 	mux := http.NewServeMux()
 	mux.Handle("/flow/", c.router)
