@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -276,10 +277,13 @@ func (a *ErrorAPI) replay(ctx context.Context, e store.Error) error {
 			p.Headers[name] = value
 		}
 	}
-	for name, value := range map[string]string{ // what a step can't do without (contract.md rules 1 and 4)
-		message.HeaderTaskID: e.Flow, message.HeaderExecID: uuid.NewString(), message.HeaderUserID: entry.UserID, message.HeaderMessageID: uuid.NewString(),
+	// What a step can't do without (contract.md rules 1 and 4). Of an error that only its report tells of, such as too many rebounds, these are
+	// all that's known.
+	for name, value := range map[string]string{
+		message.HeaderTaskID: e.Flow, message.HeaderExecID: uuid.NewString(), message.HeaderUserID: entry.UserID,
+		message.HeaderMessageID: cmp.Or(e.Message, uuid.NewString()), message.HeaderTraceID: e.Execution,
 	} {
-		if p.Headers.Text(name) == "" {
+		if p.Headers.Text(name) == "" && value != "" {
 			p.Headers[name] = value
 		}
 	}

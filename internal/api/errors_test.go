@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -130,12 +131,31 @@ func TestAReplaySendsTheMessageAgainWithItsID(t *testing.T) {
 		t.Error("no execId")
 	}
 	delete(got.Headers, "execId")
-	want := message.Headers{"messageId": "m-1", "taskId": "f", "userId": "leat", "protocolVersion": int32(1)}
+	want := message.Headers{"messageId": "m-1", "taskId": "f", "userId": "leat", "x-eio-meta-trace-id": "x", "protocolVersion": int32(1)}
 	if diff := cmp.Diff(want, got.Headers); diff != "" {
 		t.Error(diff)
 	}
 	if got := states(t, a)["boom"]; got != "replayed" {
 		t.Errorf("state %s", got)
+	}
+}
+
+// Node's library acknowledges a message that came back too often: only its report tells of it (contract.md section 8, 12).
+func TestAReplayOfWhatOnlyAReportTellsOfKeepsItsID(t *testing.T) {
+	a, p, s := errorWorldWithStore(t)
+	report := store.Failure{Source: store.Report, Namespace: "n", Flow: "f", Step: "s", Execution: "trace", Message: "m-9", Time: time.Now(), Reason: "Rebound limit exceeded", Input: []byte(`{"body":{}}`)}
+	id, err := s.Record(t.Context(), report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, body := call(t, a, "POST", fmt.Sprintf("/api/errors/%d/replay", id)); code != 200 {
+		t.Fatalf("got %d %v", code, body)
+	}
+	got := p.sent[0].Headers
+	delete(got, "execId") // any
+	want := message.Headers{"messageId": "m-9", "taskId": "f", "userId": "leat", "x-eio-meta-trace-id": "trace", "protocolVersion": int32(1)}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }
 
