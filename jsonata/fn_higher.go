@@ -154,7 +154,7 @@ func fnSift(c *call, args []Value) (Value, *Error) {
 
 func fnEach(c *call, args []Value) (Value, *Error) {
 	if args[0].k != kObject {
-		return Value{}, nil
+		return c.newArray(nil, seq)
 	}
 	var out []Value
 	for _, m := range args[0].object().members {

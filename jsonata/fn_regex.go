@@ -16,7 +16,7 @@ func (c *compiler) regex(n *ast) node {
 		}
 		return &constant{}
 	}
-	return &constant{funcValue(&function{arity: 2, regex: re, native: callRegex})}
+	return &constant{funcValue(&function{arity: 2, regex: re, at: n, native: callRegex, passed: true})}
 }
 
 // callRegex makes a regular expression a function: from a string to its first match, which has the next in turn.
@@ -30,15 +30,15 @@ func callRegex(c *call, args []Value) (Value, *Error) {
 	}
 	s := newSubject(args[0].str())
 	m, err := s.match(c.ev, c.fn.regex, from)
-	return matchResult(c.fn.regex, s, m), err
+	return matchResult(c.fn, s, m), err
 }
 
 // matchResult is the object that a matcher returns for m.
-func matchResult(re *regex.Regex, s *subject, m *found) Value {
+func matchResult(re *function, s *subject, m *found) Value {
 	if m == nil {
 		return Value{}
 	}
-	next := &function{arity: 0, native: func(c *call, _ []Value) (Value, *Error) {
+	next := &function{arity: 0, passed: true, native: func(c *call, _ []Value) (Value, *Error) {
 		if m.end >= s.length() {
 			return Value{}, nil
 		}
@@ -138,7 +138,7 @@ func (c *call) matches(pattern *function, s *subject, each func(m *found) (bool,
 			break
 		}
 		// The next match is looked for even when it isn't wanted: it may be an error.
-		if m, err = s.after(c.ev, pattern.regex, m); !more {
+		if m, err = s.after(c.ev, pattern, m); !more {
 			break
 		}
 	}
@@ -146,10 +146,10 @@ func (c *call) matches(pattern *function, s *subject, each func(m *found) (bool,
 }
 
 // after finds the match after m. Only the first match may be empty.
-func (s *subject) after(ev *evaluator, re *regex.Regex, m *found) (*found, *Error) {
-	next, err := s.match(ev, re, m.end)
+func (s *subject) after(ev *evaluator, re *function, m *found) (*found, *Error) {
+	next, err := s.match(ev, re.regex, m.end)
 	if err == nil && next != nil && next.start == next.end {
-		return nil, fail("D1004", text(re.String()))
+		return nil, fail("D1004", text(re.regex.String())).at(re.at)
 	}
 	return next, err
 }

@@ -10,8 +10,9 @@ type function struct {
 	native func(c *call, args []Value) (Value, *Error)
 
 	regex *regex.Regex // of a regular expression
+	at    *ast         // where that is
 
-	passed bool // as an argument: its errors keep the place they have
+	passed bool // as an argument: its errors keep the place they have, and it sees no context item
 
 	lambda *lambda
 	env    *frame
@@ -155,7 +156,7 @@ func (n *callNode) run(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 		return Value{k: kTail}, nil
 	}
 	ev.depth += n.level
-	v, err := ev.call(f, args, in, fr)
+	v, err := ev.call(f, args, f.context(in), fr)
 	ev.depth -= n.level
 	if err != nil {
 		return v, n.placed(err, f.passed)
@@ -171,6 +172,15 @@ func (f *function) pass() Value {
 	g := *f
 	g.passed = true
 	return funcValue(&g)
+}
+
+// context is what takes the place of a missing argument of f where the context item is in: null for functions passed as
+// arguments, as in the reference.
+func (f *function) context(in Value) Value {
+	if f.passed {
+		return null
+	}
+	return in
 }
 
 // placed gives an error of the call the call's name, unless it has one, and its position in any case, as the reference
@@ -299,9 +309,9 @@ func (ev *evaluator) callLambda(f *function, args []Value, context Value, env *f
 			ev.stack = append(ev.stack[:base], ev.tail.args...)
 			args = ev.stack[base:len(ev.stack):len(ev.stack)]
 			if f.lambda == nil {
-				v, err = ev.call(f, args, context, env)
+				v, err = ev.call(f, args, f.context(context), env)
 			} else if f.sig != nil {
-				args, err = f.sig.validate(ev, args, context)
+				args, err = f.sig.validate(ev, args, f.context(context))
 			}
 		}
 		if err != nil {

@@ -295,9 +295,9 @@ func utc(year, month, day, hour, minute, second, milli float64) float64 {
 	return total
 }
 
-var isoPattern = regexp.MustCompile(`^(\d{4})(-[01]\d)*(-[0-3]\d)*(T[0-2]\d:[0-5]\d:[0-5]\d)*(\.\d+)?([+-][0-2]\d:?[0-5]\d|Z)?$`)
+var isoPattern = regexp.MustCompile(`^(\d{4})(-[01]\d)?(-[0-3]\d)?(T[0-2]\d:[0-5]\d:[0-5]\d)?(\.\d+)?([+-][0-2]\d:?[0-5]\d|Z)?$`)
 
-var isoDate = regexp.MustCompile(`^(\d{4})(?:-(\d\d))?(?:-(\d\d))?(?:T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?([+-]\d\d:?\d\d|Z)?)?$`)
+var isoDate = regexp.MustCompile(`^(\d{4})(?:-(\d\d))?(?:-(\d\d))?(?:T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?([+-]\d\d:?\d\d|Z)?|Z)?$`)
 
 // ParseISO parses an ISO 8601 timestamp; false if it has not that form. A date that doesn't exist gives NaN.
 func ParseISO(s string) (float64, bool) {
