@@ -225,6 +225,7 @@ if [ "$TIER" = api ]; then
 fi
 for c in /sys/fs/cgroup/*/; do [ "$c" = /sys/fs/cgroup/unified/ ] || mkdir -p "$c/$VETH"; done # kubelet wants its cgroupRoot to exist
 for f in cpus mems; do cat /sys/fs/cgroup/cpuset/cpuset.$f >"/sys/fs/cgroup/cpuset/$VETH/cpuset.$f"; done # v1: starts empty
+echo 30000 >"/sys/fs/cgroup/cpu/$VETH/cpu.shares" # all pods together; the default is that of a single process of this machine
 setsid unshare --net --mount --pid --fork --kill-child --mount-proc "$CLUSTER/up.sh" inside </dev/null >"$RUN/log/inside.log" 2>&1 &
 echo "$! unshare" >"$RUN/outer"
 wait_for 5 pgrep -P $!

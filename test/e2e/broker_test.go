@@ -182,6 +182,7 @@ func TestAccountPerStep(t *testing.T) {
 	queue := topology.StepQueue(f.Name, "work")
 	publish := func(exchange, key string) func(*amqp091.Channel) error {
 		return func(c *amqp091.Channel) error {
+			closed := c.NotifyClose(make(chan *amqp091.Error, 1))
 			if err := c.Confirm(false); err != nil {
 				return err
 			}
@@ -189,11 +190,15 @@ func TestAccountPerStep(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			if acked, err := confirm.WaitContext(t.Context()); err != nil || acked {
+			select {
+			case <-confirm.Done():
+				if confirm.Acked() {
+					return nil
+				}
+				return <-closed
+			case err := <-closed:
 				return err
 			}
-			_, err = c.QueueDeclarePassive(queue, true, false, false, false, nil) // the channel is closed: this says why
-			return err
 		}
 	}
 	get := func(queue string) func(*amqp091.Channel) error {

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"archive/tar"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -101,6 +102,7 @@ func TestPrivateImage(t *testing.T) {
 	newRegistry(t, filepath.Join(os.Getenv("KUBE_HOME"), "images", "sailor.tar"), "alice", "s3cret")
 	out := newSink(t)
 	private := node("work", "leat.local/private/relay:1", "relay", map[string]string{"word": "secret"})
+	private.ImagePullPolicy = "Always" // an earlier run may have left it on the node
 	f := chain("private", hook("in"), private, to("out", out.url))
 	create(t, f)
 	until(t, patience, "the status says that the image can't be pulled", func() (bool, string) {
@@ -114,9 +116,15 @@ func TestPrivateImage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	apply(t, fmt.Sprintf(`{apiVersion: v1, kind: Secret, metadata: {name: registry, namespace: flows}, type: kubernetes.io/dockerconfigjson, data: {.dockerconfigjson: %s}}`,
-		base64.StdEncoding.EncodeToString(config)))
-	t.Cleanup(func() { must(t, "kubectl delete secret registry -n flows") })
+	secret, err := json.Marshal(map[string]any{
+		"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
+		"metadata": map[string]string{"name": "registry", "namespace": flows}, "data": map[string][]byte{".dockerconfigjson": config},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	apply(t, string(secret))
+	t.Cleanup(func() { _, _ = run(context.Background(), "kubectl", "delete", "secret", "registry", "-n", flows) })
 	f.Spec.ImagePullSecrets = []v1.SecretName{{Name: "registry"}}
 	put(t, f)
 	ready(t, f.Name)
