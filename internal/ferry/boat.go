@@ -20,7 +20,7 @@ import (
 const headersMax = 100 << 10
 
 // errUnknown says that a message is for a ferryman step that the flow doesn't have.
-var errUnknown = errors.New("no ferryman step takes it")
+var errUnknown = errors.New("the ferryman step that it was for is no longer in the flow")
 
 // boat knows what becomes of each message of one flow. It does nothing itself.
 type boat struct {
@@ -38,8 +38,7 @@ func newBoat(e plan.Entry) (*boat, error) {
 
 // carry returns what has to be published in place of d, by the kind of its routing key.
 func (b *boat) carry(d amqp.Delivery) ([]amqp.Publishing, error) {
-	rest, _ := strings.CutPrefix(d.Key, b.entry.Exchange+".")
-	step, kind, _ := strings.Cut(rest, ".")
+	step, kind := b.parse(d.Key)
 	var made []amqp.Publishing
 	for _, to := range b.entry.Ferrymen {
 		switch kind {
@@ -63,6 +62,13 @@ func (b *boat) carry(d amqp.Delivery) ([]amqp.Publishing, error) {
 		return nil, errUnknown
 	}
 	return made, nil
+}
+
+// parse takes F.S.kind apart.
+func (b *boat) parse(key string) (step, kind string) {
+	rest, _ := strings.CutPrefix(key, b.entry.Exchange+".")
+	step, kind, _ = strings.Cut(rest, ".")
+	return step, kind
 }
 
 // deliver is d as a ferryman step wants it: data in place of body, and a token.
@@ -120,7 +126,10 @@ func (b *boat) giveUp(step string, d amqp.Delivery, why error) amqp.Publishing {
 	}
 	delete(headers, message.HeaderToken)
 	headers[topology.ReasonHeader] = why.Error()
-	return amqp.Publishing{Exchange: b.entry.Exchange, Key: topology.Key(b.entry.Flow, step, topology.DeadLetter), Headers: headers, Body: d.Body}
+	return amqp.Publishing{
+		Exchange: b.entry.Exchange, Key: topology.Key(b.entry.Flow, step, topology.DeadLetter), Headers: headers, Body: d.Body,
+		Unchecked: true, // of a removed step it's unroutable, and in the list of errors as that
+	}
 }
 
 // rewrite changes the members of a message, and encrypts it in the form that every library reads.

@@ -1,11 +1,15 @@
 package ferry
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -193,4 +197,26 @@ func TestOutputHasWhatOtherLibrariesWant(t *testing.T) {
 			t.Errorf("%s became %s", body, plain)
 		}
 	}
+}
+
+// A message whose step isn't known waits for an update, and is given up when none comes: it's in the errors list then.
+func TestAMessageForAnUnknownStepIsGivenUpAfterAWhile(t *testing.T) {
+	b := newTestBoat(t)
+	f := New(Options{Logger: slog.New(slog.DiscardHandler)})
+	d := amqp.Delivery{Key: "f.gone.input", Headers: message.Headers{"messageId": "m"}, Body: []byte("body")}
+	synctest.Test(t, func(t *testing.T) {
+		started := time.Now()
+		made, err := f.strand(t.Context(), b, d)
+		if err != nil || len(made) != 1 || time.Since(started) != strandAfter {
+			t.Fatalf("after %v: %v, %v", time.Since(started), made, err)
+		}
+		if p := made[0]; p.Key != "f.gone.deadletter" || p.Headers.Text("x-leat-reason") != errUnknown.Error() || string(p.Body) != "body" || !p.Unchecked {
+			t.Errorf("got %+v", p)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		if made, err := f.strand(ctx, b, d); !errors.Is(err, context.Canceled) {
+			t.Errorf("when an update comes: %v, %v", made, err)
+		}
+	})
 }

@@ -221,7 +221,8 @@ func (f *Ferry) strand(ctx context.Context, b *boat, d amqp.Delivery) ([]amqp.Pu
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	case <-time.After(strandAfter):
-		return []amqp.Publishing{{Exchange: topology.UnroutableQueue(b.entry.Flow), Key: d.Key, Headers: d.Headers, Body: d.Body}}, nil
+		step, _ := b.parse(d.Key)
+		return []amqp.Publishing{b.giveUp(step, d, errUnknown)}, nil
 	}
 }
 
