@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"runtime/debug"
 	"runtime/metrics"
 	"sync"
 	"time"
@@ -37,7 +38,7 @@ func (b *Broker) watch() {
 }
 
 func (b *Broker) look() {
-	memory := b.opts.MemoryHigh > 0 && memoryUsed() > b.opts.MemoryHigh
+	memory := b.short()
 	disk := false
 	if b.store != nil && b.opts.DiskFree > 0 {
 		free, err := diskFree(b.opts.Dir)
@@ -45,6 +46,23 @@ func (b *Broker) look() {
 	}
 	b.alarm(func(a *alarms) { a.memory, a.disk = memory, disk })
 }
+
+// short says whether memory is. What is garbage doesn't count, but it takes a collection to know, which isn't made at every look.
+func (b *Broker) short() bool {
+	high := b.opts.MemoryHigh
+	if high == 0 || memoryUsed() <= high {
+		b.looks = 0
+		return false
+	}
+	if b.looks++; b.looks%collectEvery != 1 {
+		return true
+	}
+	debug.FreeOSMemory()
+	return memoryUsed() > high
+}
+
+// collectEvery is how many looks pass between collections while memory is short.
+const collectEvery = 5
 
 // alarm changes the reasons and tells the server.
 func (b *Broker) alarm(change func(*alarms)) {

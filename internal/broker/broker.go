@@ -36,6 +36,7 @@ type Broker struct {
 	stop    chan struct{}
 	wg      sync.WaitGroup
 	alarms  alarms
+	looks   int         // at memory since it was last enough; watch's alone
 	full    atomic.Bool // a write waits for space on the disk
 }
 

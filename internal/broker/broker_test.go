@@ -191,6 +191,43 @@ func TestConfirmedMessagesSurviveRestartAndAckedOnesDoNot(t *testing.T) {
 	}
 }
 
+// Libraries that don't know of persistent messages lose none in quorum queues, as with RabbitMQ.
+func TestTransientMessagesSurviveARestartInQuorumQueuesOnly(t *testing.T) {
+	dir := t.TempDir()
+	first, url := start(t, dir)
+	ch := confirmed(t, channel(t, dial(t, url)))
+	for q, arguments := range map[string]amqp.Table{"quorum": {"x-queue-type": "quorum"}, "another": {"x-queue-type": "quorum"}, "classic": nil} {
+		declare(t, ch, q, arguments)
+		if err := ch.QueueBind(q, "all", "amq.direct", false, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	transient := amqp.Publishing{DeliveryMode: amqp.Transient, Body: []byte("transient")}
+	for exchange, key := range map[string]string{"": "quorum", "amq.direct": "all"} {
+		confirm, err := ch.PublishWithDeferredConfirm(exchange, key, true, false, transient)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !confirm.Wait() {
+			t.Fatal("not confirmed")
+		}
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, url = start(t, dir)
+	ch = channel(t, dial(t, url))
+	for q, want := range map[string]int{"quorum": 2, "another": 1, "classic": 0} {
+		state, err := ch.QueueDeclarePassive(q, true, false, false, false, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if state.Messages != want {
+			t.Errorf("queue %s has %d messages after the restart, want %d", q, state.Messages, want)
+		}
+	}
+}
+
 func TestWhatWasDeliveredBeforeARestartIsRedelivered(t *testing.T) {
 	dir := t.TempDir()
 	first, url := start(t, dir)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"net"
 	"runtime"
 	"testing"
@@ -102,11 +103,15 @@ func TestHostileClientsHurtOnlyThemselves(t *testing.T) {
 		"zeros": append(hello(), make([]byte, 100000)...),
 	} {
 		t.Run(name, func(t *testing.T) {
-			b, _ := start(t, "")
+			b, url := start(t, "")
 			before := heap()
 			var conns []net.Conn
-			for range 20 {
-				c, err := b.Dial()
+			for i := range 20 {
+				dial := b.Dial
+				if i%2 == 0 {
+					dial = func() (net.Conn, error) { return net.Dial("tcp", host(url)) }
+				}
+				c, err := dial()
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -126,9 +131,78 @@ func TestHostileClientsHurtOnlyThemselves(t *testing.T) {
 	}
 }
 
+// host is the address in a URL of start.
+func host(url string) string { return url[len("amqp://guest:guest@") : len(url)-1] }
+
+func TestClientsThatAreSlowToLogInAreSentAway(t *testing.T) {
+	o := broker.DefaultOptions()
+	o.HandshakeTimeout = 500 * time.Millisecond
+	b, url := startWith(t, o)
+	before := heap()
+	for i := range 300 {
+		c, err := net.Dial("tcp", host(url))
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() { // one octet at a time, or none
+			defer c.Close()
+			for j := 0; i%3 > 0; j = (j + 1) % len(hello()) {
+				if _, err := c.Write(hello()[j : j+1]); err != nil {
+					return
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+			_, _ = io.Copy(io.Discard, c)
+		}()
+	}
+	works(t, b)
+	eventually(t, "all slow clients are gone", func() bool { return b.Sockets() == 0 })
+	if grown := int64(heap()) - int64(before); grown > 32<<20 {
+		t.Errorf("the heap has grown by %d MiB", grown>>20)
+	}
+}
+
+func TestUnfinishedMessagesCountAsMemory(t *testing.T) {
+	o := broker.DefaultOptions()
+	o.MemoryHigh = 200 << 20
+	b, url := startWith(t, o)
+	c, err := net.Dial("tcp", host(url))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	go func() { _, _ = io.Copy(io.Discard, c) }()
+	if _, err := c.Write(hello()); err != nil {
+		t.Fatal(err)
+	}
+	piece := wire.AppendFrame(nil, wire.FrameBody, 0, make([]byte, 100_000))
+	for n := uint16(1); b.Alarm() == "" && n < 1000; n++ { // a message of 100 MB on each channel, and 10 MB of it come
+		head := bytes.Join([][]byte{
+			method(n, wire.ChannelOpen, short("")), method(n, wire.BasicPublish, u16(0), short(""), short("q"), []byte{0}),
+			wire.AppendFrame(nil, wire.FrameHeader, n, append(binary.BigEndian.AppendUint64([]byte{0, 60, 0, 0}, 100<<20), 0, 0)),
+		}, nil)
+		if n == 1 {
+			head = head[len(method(n, wire.ChannelOpen, short(""))):] // hello has opened it
+		}
+		if _, err := c.Write(head); err != nil {
+			t.Fatal(err)
+		}
+		binary.BigEndian.PutUint16(piece[1:], n)
+		for range 100 {
+			if _, err := c.Write(piece); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	eventually(t, "the memory alarm", func() bool { return b.Alarm() == "low on memory" })
+	_ = c.Close()
+	eventually(t, "the alarm is over", func() bool { return b.Alarm() == "" })
+	works(t, b)
+}
+
 func TestChannelsBeyondTheLimitAreRefused(t *testing.T) {
-	b, _ := start(t, "")
-	c, err := b.Dial()
+	b, url := start(t, "")
+	c, err := net.Dial("tcp", host(url))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +238,7 @@ func readUntilClosed(c net.Conn) bool {
 
 func TestAClientThatNeverReadsIsHeldBack(t *testing.T) {
 	b, url := start(t, "")
-	addr := url[len("amqp://guest:guest@") : len(url)-1]
+	addr := host(url)
 	ch := confirmed(t, channel(t, dial(t, url)))
 	if _, err := ch.QueueDeclare("big", false, false, false, false, nil); err != nil {
 		t.Fatal(err)

@@ -32,7 +32,7 @@ type Options struct {
 	// HandshakeTimeout is how long a client may take to log in. Default 10 s.
 	HandshakeTimeout time.Duration
 
-	// MemoryHigh is how many bytes the process may use before publishers are blocked, 0 is no limit, which is the default.
+	// MemoryHigh is how many bytes the process may use before publishers are blocked, 0 is no limit. Default 40 % of the memory there is.
 	MemoryHigh uint64
 	// DiskFree is how many bytes must be free where Dir is, else publishers are blocked. Default 50 MB.
 	DiskFree uint64
@@ -52,6 +52,7 @@ func DefaultOptions() Options {
 		ChannelMax:       2047,
 		MessageMax:       128 << 20,
 		HandshakeTimeout: 10 * time.Second,
+		MemoryHigh:       memoryHigh(machineMemory, containerMemory),
 		DiskFree:         50_000_000,
 		LoopbackUsers:    []string{"guest"},
 		Limits:           core.DefaultLimits(),

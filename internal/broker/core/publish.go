@@ -152,9 +152,9 @@ func (v *VHost) follow(x *Exchange, m *Message, key []byte, extra []string) bool
 // distribute puts m into queues, and says whether one of them refused it.
 func (v *VHost) distribute(m *Message, queues []*Queue) (refused bool) {
 	keepers := 0
-	if len(queues) > 1 && v.durable && m.persistent() {
+	if len(queues) > 1 && v.durable {
 		for _, q := range queues {
-			if q.keeps() {
+			if q.keepsMessage(m) {
 				keepers++
 			}
 		}

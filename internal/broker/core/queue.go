@@ -98,6 +98,9 @@ func (lv *level) meta() Meta {
 
 func (q *Queue) keeps() bool { return q.durable && !q.exclusive && q.vhost.durable }
 
+// keepsMessage tells whether m goes to disk: quorum queues ask no message for it. Old component libraries send everything as transient.
+func (q *Queue) keepsMessage(m *Message) bool { return q.keeps() && (q.quorum || m.persistent()) }
+
 // ready is how many messages wait for a consumer.
 func (q *Queue) ready() int {
 	n := 0
@@ -130,7 +133,7 @@ func (q *Queue) enqueue(m *Message) {
 	lv := q.levelOf(m)
 	e := entry{msg: m, seq: lv.next, expires: q.deadline(m)}
 	lv.next++
-	keep := m.persistent() && q.keeps()
+	keep := q.keepsMessage(m)
 	page := v.durable && (lv.disk.count > 0 || v.full(lv))
 	if keep || page {
 		v.keep(lv, &e, !keep)
