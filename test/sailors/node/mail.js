@@ -4,5 +4,6 @@ if (process.env.SAILOR_PID) {
 }
 
 exports.process = async function mail(msg) {
-  return { body: { to: 'someone@example.com', subject: 'worked', textBody: msg.body.id } };
+  // With the id of its input, what a message makes has the same id each time that it's processed.
+  return { id: msg.id, body: { to: 'someone@example.com', subject: 'worked', textBody: msg.body.id } };
 };
