@@ -110,6 +110,23 @@ func TestObjectsExpire(t *testing.T) {
 	})
 }
 
+// A process that dies while it stores an object leaves chunks that belong to nothing.
+func TestUnfinishedObjectsGoAfterADay(t *testing.T) {
+	onBoth(t, func(t *testing.T, s suite) {
+		s.putObject(t, "o", "x")
+		lost := fmt.Sprintf("INSERT INTO object_chunks (upload, position, data, created_at) VALUES ('lost', 0, 'x', %d)", s.clock.now.UnixMilli())
+		if err := s.Exec(t.Context(), lost); err != nil {
+			t.Fatal(err)
+		}
+		s.clock.now = s.clock.now.Add(24 * time.Hour)
+		s.putObject(t, "p", "x") // it might still be going on
+		s.wantChunks(t, 3)
+		s.clock.now = s.clock.now.Add(time.Hour)
+		s.putObject(t, "q", "x")
+		s.wantChunks(t, 3)
+	})
+}
+
 func TestObjectsHaveABound(t *testing.T) {
 	onBoth(t, func(t *testing.T, s suite) {
 		s.putObject(t, "a", strings.Repeat("x", 600))
