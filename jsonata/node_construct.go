@@ -148,6 +148,13 @@ type bucket struct {
 }
 
 func (b *bucket) add(v Value) {
+	switch { // undefined adds nothing
+	case b.n > 0 && v.k == kUndefined:
+		return
+	case b.n == 1 && b.one.k == kUndefined:
+		b.one = v
+		return
+	}
 	switch b.n++; b.n {
 	case 1:
 		b.one = v

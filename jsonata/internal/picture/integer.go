@@ -355,7 +355,7 @@ func (f *integerFormat) parse(s string) float64 {
 		return fromWords(strings.ToLower(s))
 	}
 	if f.ordinal {
-		s = s[:max(0, len(s)-2)]
+		s = s[:unitOffset(s, lengthUTF16(s)-2)]
 	}
 	if f.regular > 0 {
 		s = strings.ReplaceAll(s, ",", "")

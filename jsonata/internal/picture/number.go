@@ -111,9 +111,10 @@ func (p *Number) split(text string) *part {
 	if at := strings.Index(text[len(s.prefix):], p.Exponent); at >= 0 {
 		at += len(s.prefix)
 		if at <= len(text)-len(s.suffix) {
-			cut := unitOffset(s.active, lengthUTF16(text[:at]))
+			units := lengthUTF16(text[:at])
+			cut := unitOffset(s.active, units)
 			s.mantissa = s.active[:cut]
-			s.exponent = s.active[min(cut+len(p.Exponent), len(s.active)):]
+			s.exponent = s.active[unitOffset(s.active, units+1):]
 			s.hasExponent = true
 		}
 	}

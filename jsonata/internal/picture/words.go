@@ -3,7 +3,6 @@ package picture
 import (
 	"math"
 	"regexp"
-	"sort"
 	"strings"
 )
 
@@ -65,25 +64,42 @@ func rest(v float64, ordinal bool) string {
 	return ""
 }
 
-// wordValues maps every word of a spelled number to its value.
+// word is one of a spelled number.
+type word struct {
+	text  string
+	value float64
+}
+
+// numberWords lists them in the order in which the reference tries them.
+var numberWords = makeNumberWords()
+
+func makeNumberWords() []word {
+	var list []word
+	add := func(text string, value float64) { list = append(list, word{strings.ToLower(text), value}) }
+	for i, w := range units {
+		add(w, float64(i))
+	}
+	for i, w := range ordinals {
+		add(w, float64(i))
+	}
+	for i, w := range tens {
+		add(w, float64((i+2)*10))
+		add(w[:len(w)-1]+"ieth", float64((i+2)*10))
+	}
+	add("hundredth", 100)
+	for i, w := range magnitudes {
+		add(w, math.Pow(10, float64(3*(i+1))))
+		add(w+"th", math.Pow(10, float64(3*(i+1))))
+	}
+	return list
+}
+
 var wordValues = makeWordValues()
 
 func makeWordValues() map[string]float64 {
 	m := map[string]float64{}
-	for i := range units {
-		m[strings.ToLower(units[i])] = float64(i)
-		m[strings.ToLower(ordinals[i])] = float64(i)
-	}
-	for i, t := range tens {
-		word := strings.ToLower(t)
-		m[word] = float64((i + 2) * 10)
-		m[word[:len(word)-1]+"ieth"] = float64((i + 2) * 10)
-	}
-	m["hundredth"] = 100
-	for i, word := range magnitudes {
-		word = strings.ToLower(word)
-		m[word] = math.Pow(10, float64(3*(i+1)))
-		m[word+"th"] = m[word]
+	for _, w := range numberWords {
+		m[w.text] = w.value
 	}
 	return m
 }
@@ -93,16 +109,9 @@ var wordPattern = makeWordPattern()
 
 func makeWordPattern() string {
 	var list []string
-	for w := range wordValues {
-		list = append(list, w)
+	for _, w := range numberWords {
+		list = append(list, w.text)
 	}
-	// The longest first: Go's alternation takes the first that fits, and backtracking isn't needed then.
-	sort.Slice(list, func(i, j int) bool {
-		if len(list[i]) != len(list[j]) {
-			return len(list[i]) > len(list[j])
-		}
-		return list[i] < list[j]
-	})
 	return "(?:" + strings.Join(append(list, "and", `[\-, ]`), "|") + ")+"
 }
 
