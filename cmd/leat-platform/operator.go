@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 
+	"github.com/go-logr/logr"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
 	"github.com/openintegrationhub/leat/internal/cluster"
 	"github.com/openintegrationhub/leat/internal/flow"
 	"github.com/openintegrationhub/leat/internal/operator"
@@ -26,6 +29,7 @@ func (c *operatorCommand) Run(ctx context.Context, std program.Streams) error {
 	}
 	config.UserAgent = "leat-flows-operator"
 	logger := c.logger(std)
+	log.SetLogger(logr.FromSlogHandler(logger.Handler())) // controller-runtime's own, else it complains with a stack trace
 	o, err := operator.New(operator.Options{
 		Config:         config,
 		Settings:       settings,

@@ -192,6 +192,9 @@ func (s *Source) lookAt(key string) (changed bool) {
 	resource, secret := s.get(key)
 	before := s.known[key]
 	if resource == nil {
+		if before != nil {
+			delete(s.secrets, secretMark+before.Namespace+"/"+kube.SecretName(before.Name))
+		}
 		delete(s.known, key)
 		delete(s.inputs, key)
 		return before != nil
