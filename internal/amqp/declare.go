@@ -1,6 +1,7 @@
 package amqp
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/openintegrationhub/leat/internal/topology"
@@ -92,6 +93,9 @@ func exchangeArguments(e topology.Exchange) amqp091.Table {
 	return amqp091.Table{"alternate-exchange": e.Alternate}
 }
 
+// manyDeliveries stands for no limit: RabbitMQ 4 has one of 20 where none is given, and earlier ones know no word for none.
+const manyDeliveries = 1 << 30
+
 func queueArguments(q topology.Queue) amqp091.Table {
 	arguments := amqp091.Table{}
 	if q.DeadLetterExchange != "" {
@@ -106,9 +110,13 @@ func queueArguments(q topology.Queue) amqp091.Table {
 	if q.MessagesMax > 0 {
 		arguments["x-max-length"] = int32(q.MessagesMax)
 	}
-	if q.DeliveryLimit > 0 {
+	if q.Quorum || q.DeliveryLimit > 0 {
 		arguments["x-queue-type"] = "quorum"
-		arguments["x-delivery-limit"] = int32(q.DeliveryLimit)
+		arguments["x-delivery-limit"] = int32(cmp.Or(q.DeliveryLimit, manyDeliveries))
+	}
+	if q.Quorum && q.DeadLetterExchange != "" {
+		arguments["x-dead-letter-strategy"] = "at-least-once"
+		arguments["x-overflow"] = "reject-publish" // which that strategy needs
 	}
 	return arguments
 }

@@ -118,7 +118,7 @@ func (r *reconciler) ensureFinalizer(ctx context.Context, resource *v1.Flow) err
 func (r *reconciler) decide(q *round) error {
 	platform := r.platform
 	if q.seen.broker.quorum {
-		platform.DeliveryLimit = deliveryLimit
+		platform.DeliveryLimit, platform.Quorum = deliveryLimit, true
 	}
 	q.plan = plan.For(q.flow, q.seen.plan(), q.secrets, platform)
 	q.objects = map[string]client.Object{}

@@ -150,7 +150,7 @@ func startProcess(t *testing.T, w *world, broker string) *process {
 		t.Fatal(err)
 	}
 	command := exec.Command(os.Args[0])
-	command.Env = append(os.Environ(), "LEAT_OPERATOR_PROCESS=1", "KUBECONFIG="+kubeconfig, "NAMESPACES="+w.namespace,
+	command.Env = append(os.Environ(), "LEAT_OPERATOR_PROCESS=1", "GOGC=50", "KUBECONFIG="+kubeconfig, "NAMESPACES="+w.namespace,
 		"RABBITMQ_URI=amqp://operator:"+operatorPassword+"@"+broker, "RABBITMQ_MANAGEMENT_URI=http://operator:"+operatorPassword+"@"+w.web.Listener.Addr().String())
 	command.Stderr = w.log
 	out, err := command.StdoutPipe()

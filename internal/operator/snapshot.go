@@ -308,13 +308,13 @@ func rounded(n int64) int64 {
 
 // queueType is RabbitMQ's word for the type of a queue.
 func queueType(q topology.Queue) string {
-	if q.DeliveryLimit > 0 {
+	if q.Quorum || q.DeliveryLimit > 0 {
 		return "quorum"
 	}
 	return "classic"
 }
 
-// quorum tells whether the step queues of f are to be quorum queues: they stay what they are, and new ones are if the broker has three nodes.
+// quorum tells whether the queues of f are to be quorum queues: they stay what they are, and new ones are if the broker has three nodes.
 func (s *snapshot) quorum(f *flow.Flow) bool {
 	if h := s.flows[flowKey{f.Namespace, f.Name}]; h != nil {
 		for _, n := range f.Nodes {

@@ -27,6 +27,8 @@ type Platform struct {
 	Variables map[string]string
 	// DeliveryLimit is how often a message may come back because its step died, before it's given up; 0 for no limit.
 	DeliveryLimit int
+	// Quorum keeps all queues on several nodes of the broker's cluster.
+	Quorum bool
 	// Replace names the image to run in place of another one, which may be the same; nil for none ever. It's not asked about images that
 	// Builtin knows.
 	Replace func(image string) string
@@ -126,7 +128,7 @@ type Variable struct {
 func For(f *flow.Flow, seen Seen, secrets Secrets, p Platform) Plan {
 	plan := Plan{
 		Flow:    f,
-		Declare: topology.For(f, topology.Options{DeliveryLimit: p.DeliveryLimit}),
+		Declare: topology.For(f, topology.Options{DeliveryLimit: p.DeliveryLimit, Quorum: p.Quorum}),
 		Entry:   entry(f, secrets),
 	}
 	wanted := map[string]string{}

@@ -38,6 +38,8 @@ type Queue struct {
 	// DeliveryLimit is how often a message may come back unprocessed, because its consumer died, before it's dead-lettered; 0 for no
 	// limit. Brokers know it for quorum queues only, so it makes the queue one.
 	DeliveryLimit int
+	// Quorum keeps the queue on several nodes of the broker's cluster, and its dead letters until they have arrived.
+	Quorum bool
 }
 
 // Binding leads messages with Key from Source to a queue, or to another exchange.
@@ -93,7 +95,8 @@ func TickQueue(flow string) string { return flow + ":ticks" }
 
 // Options are what the topology depends on besides the flow.
 type Options struct {
-	DeliveryLimit int // of the steps' queues; see Queue.DeliveryLimit
+	DeliveryLimit int  // of the steps' queues; see Queue.DeliveryLimit
+	Quorum        bool // of all queues; see Queue.Quorum
 }
 
 // For returns the topology of f, always in the same order.
@@ -132,6 +135,9 @@ func For(f *flow.Flow, o Options) Topology {
 			t.bind(f.Name, Key(f.Name, first.ID, Tick), StepQueue(f.Name, first.ID), "")
 		}
 		t.bind(f.Name, Key(f.Name, first.ID, Tick), TickQueue(f.Name), "when the last tick was")
+	}
+	for i := range t.Queues {
+		t.Queues[i].Quorum = o.Quorum
 	}
 	slices.SortStableFunc(t.Bindings, func(a, b Binding) int { return strings.Compare(a.Source+a.Key+a.Queue, b.Source+b.Key+b.Queue) })
 	return t
