@@ -33,7 +33,7 @@ func TestKillWithASailorLosesNoMessage(t *testing.T) {
 }
 
 func killSailor(t *testing.T, library string) {
-	requests, kills := 1000, 6
+	requests, kills := 400, 4
 	if full {
 		requests, kills = 10_000, 20
 	}

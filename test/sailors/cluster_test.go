@@ -66,7 +66,19 @@ func hurry(ctx context.Context, server *rabbitmq.Server) error {
 	return err
 }
 
-func newCluster(t *testing.T) platform { return newClusterOn(t, rabbitmq.Start(t)) }
+// shared is the node of all tests but those that break theirs. A busy machine takes long to start one.
+var shared = sync.OnceValues(func() (*rabbitmq.Server, error) { return rabbitmq.New(patientNode()) })
+
+func patientNode() rabbitmq.Options { return rabbitmq.Options{ReadyTimeout: 5 * time.Minute} }
+
+func newCluster(t *testing.T) platform {
+	t.Helper()
+	server, err := shared()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newClusterOn(t, server)
+}
 
 func newClusterOn(t *testing.T, server *rabbitmq.Server) platform {
 	t.Helper()

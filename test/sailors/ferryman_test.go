@@ -97,10 +97,9 @@ func (s *scene) ferry(r ferrymanRow) {
 		}
 		s.replied(*r.reply, got)
 	}
-	deadline := time.Now().Add(patience)
-	for time.Now().Before(deadline) && (len(s.p.world().sunk(s.flow.Name)) < before+len(r.sunk) || len(s.failures()) < len(r.failures)) {
-		time.Sleep(20 * time.Millisecond) // bounded by the deadline
-	}
+	within(patience, func() bool {
+		return len(s.p.world().sunk(s.flow.Name)) >= before+len(r.sunk) && len(s.failures()) >= len(r.failures)
+	})
 	s.settled()
 	if diff := cmp.Diff(r.sunk, s.p.world().sunk(s.flow.Name)[before:], cmpopts.EquateEmpty()); diff != "" {
 		s.t.Errorf("messages at the next step (-want +got):\n%s", diff)

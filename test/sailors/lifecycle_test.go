@@ -14,7 +14,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -176,7 +175,7 @@ func TestBrokerLost(t *testing.T) {
 	libraries(t)
 	t.Run("embedded", func(t *testing.T) { brokerLost(t, newEmbedded(t)) })
 	t.Run("rabbitmq", func(t *testing.T) {
-		server, err := rabbitmq.New(rabbitmq.Options{ReadyTimeout: 5 * time.Minute})
+		server, err := rabbitmq.New(patientNode())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,7 +15,7 @@ import (
 )
 
 // patience is the bound of every wait: only something broken reaches it.
-const patience = 45 * time.Second
+const patience = 90 * time.Second
 
 // libraries is the folder with the installed libraries.
 func libraries(t testing.TB) string {
@@ -113,19 +113,27 @@ func onBrokers(t *testing.T, test func(t *testing.T, p platform)) {
 	t.Run("rabbitmq", func(t *testing.T) { test(t, newCluster(t)) })
 }
 
+// within asks until it's true, for as long as that; false means that it never was.
+func within(atMost time.Duration, done func() bool) bool {
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.Now().Add(atMost); time.Now().Before(deadline); <-ticker.C {
+		if done() {
+			return true
+		}
+	}
+	return done()
+}
+
 // eventually asks until it's true, with a bound.
 func eventually(t testing.TB, what string, done func() (ok bool, state any)) {
 	t.Helper()
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	for deadline := time.Now().Add(patience); ; <-ticker.C {
-		ok, state := done()
-		if ok {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("still not %s: %v", what, state)
-		}
+	var state any
+	if !within(patience, func() (ok bool) {
+		ok, state = done()
+		return ok
+	}) {
+		t.Fatalf("still not %s: %v", what, state)
 	}
 }
 

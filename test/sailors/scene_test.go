@@ -241,10 +241,7 @@ func (s *scene) from(n int) []string {
 // expect waits until all queues are empty again and fails unless just these messages were published after the first n.
 func (s *scene) expect(n int, want []string) {
 	s.t.Helper()
-	deadline := time.Now().Add(patience)
-	for len(s.from(n)) < len(want) && time.Now().Before(deadline) {
-		time.Sleep(10 * time.Millisecond) // bounded by the deadline
-	}
+	within(patience, func() bool { return len(s.from(n)) >= len(want) })
 	s.settled()
 	got := s.from(n)
 	slices.Sort(got)
@@ -367,9 +364,7 @@ func (s *scene) expectFailures(want ...string) {
 		}
 		return got
 	}
-	for deadline := time.Now().Add(5 * time.Second); !slices.Equal(want, reasons()) && time.Now().Before(deadline); {
-		time.Sleep(20 * time.Millisecond) // bounded by the deadline
-	}
+	within(10*time.Second, func() bool { return slices.Equal(want, reasons()) })
 	if diff := cmp.Diff(want, reasons(), cmpopts.EquateEmpty()); diff != "" {
 		s.t.Errorf("list of errors (-want +got):\n%s", diff)
 	}
