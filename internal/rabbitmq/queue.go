@@ -2,6 +2,7 @@ package rabbitmq
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -82,8 +83,20 @@ type Message struct {
 	RoutingKey  string         `json:"routing_key"`
 	Redelivered bool           `json:"redelivered"`
 	Left        int            `json:"message_count"` // how many are behind it
-	Properties  map[string]any `json:"properties"`    // AMQP properties and headers by their JSON names
+	Properties  Properties     `json:"properties"`    // AMQP properties and headers by their JSON names
 	Payload     []byte         `json:"payload"`
+}
+
+// Properties of a message.
+type Properties map[string]any
+
+// UnmarshalJSON takes the empty list, too, which RabbitMQ writes when there are none.
+func (p *Properties) UnmarshalJSON(text []byte) error {
+	if string(text) == "[]" {
+		*p = Properties{}
+		return nil
+	}
+	return json.Unmarshal(text, (*map[string]any)(p))
 }
 
 // Messages takes up to max messages from the head of a queue, for a person to look at. With keep they're put back, marked as

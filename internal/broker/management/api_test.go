@@ -55,6 +55,8 @@ func TestRequestsAreAnsweredAsByRabbitMQ(t *testing.T) {
 		{"POST", "/api/exchanges/v/none/publish", `{"properties":{},"routing_key":"zz","payload":"","payload_encoding":"string"}`, 400, `{"error":"bad_request","reason":"404 NOT_FOUND - no exchange 'none' in vhost 'v'"}`},
 		{"POST", "/api/queues/v/q/get", `{"count":5,"ackmode":"ack_requeue_true","encoding":"auto","truncate":50000}`, 200, `[{"exchange":"x","message_count":0,"payload":"hello","payload_bytes":5,"payload_encoding":"string","properties":{"delivery_mode":2,"headers":{"a":1}},"redelivered":false,"routing_key":"a.b"}]`},
 		{"POST", "/api/queues/v/q/get", `{"count":5,"ackmode":"ack_requeue_false","encoding":"base64"}`, 200, `[{"exchange":"x","message_count":0,"payload":"aGVsbG8=","payload_bytes":5,"payload_encoding":"base64","properties":{"delivery_mode":2,"headers":{"a":1}},"redelivered":true,"routing_key":"a.b"}]`},
+		{"POST", "/api/exchanges/v/x/publish", `{"properties":{},"routing_key":"a.b","payload":"","payload_encoding":"string"}`, 200, `{"routed":true}`},
+		{"POST", "/api/queues/v/q/get", `{"count":5,"ackmode":"ack_requeue_false","encoding":"auto"}`, 200, `[{"exchange":"x","message_count":0,"payload":"","payload_bytes":0,"payload_encoding":"string","properties":[],"redelivered":false,"routing_key":"a.b"}]`},
 		{"POST", "/api/queues/v/q/get", `{"count":5}`, 400, `{"error":"bad_request","reason":"[{key_missing,ackmode},{key_missing,encoding}]"}`},
 		{"POST", "/api/queues/v/none/get", `{"count":1,"ackmode":"ack_requeue_true","encoding":"auto"}`, 404, `{"error":"not_found","reason":"NOT_FOUND - no queue 'none' in vhost 'v'"}`},
 		{"DELETE", "/api/queues/v/none/contents", ``, 404, `{"error":"Object Not Found","reason":"Not Found"}`},

@@ -259,6 +259,14 @@ func messageObject(d amqp.Delivery, asBase64 bool, truncate int64) object {
 	}
 	return object{
 		"payload_bytes": len(d.Body), "redelivered": d.Redelivered, "exchange": d.Exchange, "routing_key": d.RoutingKey, "message_count": d.MessageCount,
-		"properties": props, "payload": payload, "payload_encoding": encoding,
+		"properties": orList(props), "payload": payload, "payload_encoding": encoding,
 	}
+}
+
+// orList makes an empty object the empty list that RabbitMQ writes for it here.
+func orList(props object) any {
+	if len(props) == 0 {
+		return []any{}
+	}
+	return props
 }

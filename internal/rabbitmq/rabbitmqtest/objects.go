@@ -119,6 +119,19 @@ func messages(t *testing.T, s *suite) {
 			t.Errorf("%s (-want +got):\n%s", step.name, diff)
 		}
 	}
+
+	// Without properties and headers RabbitMQ writes a list where an object would be.
+	must(t, ch.PublishWithContext(ctx, "", "q", false, false, amqp.Publishing{Body: []byte("bare")}))
+	var got []rabbitmq.Message
+	eventually(t, "the bare message", func() bool {
+		var err error
+		got, err = s.Messages(ctx, s.vhost, "q", 10, true)
+		must(t, err)
+		return len(got) == 1
+	})
+	if len(got[0].Properties) != 0 || string(got[0].Payload) != "bare" {
+		t.Errorf("a message without properties: %+v", got[0])
+	}
 }
 
 func exchanges(t *testing.T, s *suite) {
