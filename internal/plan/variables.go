@@ -49,17 +49,10 @@ func variables(f *flow.Flow, n *flow.Node, account topology.Account, secrets Sec
 	set("ELASTICIO_SNAPSHOT_ROUTING_KEY", key(topology.Snapshot))
 	set("ELASTICIO_OBJECT_STORAGE_URI", p.APIURI) // with its token: the JVM library fails with one of them alone (contract.md section 8, 26)
 	secret("ELASTICIO_OBJECT_STORAGE_TOKEN", own.APIKey)
-	// Ferryman's names for the same things.
-	set("ELASTICIO_BACKCHANNEL_EXCHANGE", f.Name)
-	set("ELASTICIO_NODE_EXCHANGE", f.Name)
-	set("ELASTICIO_OUTPUT_ROUTING_KEY", key(topology.Message))
-	if topology.IsFerryman(n) {
-		set("ELASTICIO_OUTPUT_ROUTING_KEY", key(topology.Output))
-		set("ELASTICIO_SNAPSHOTS_EXCHANGE", f.Name)
+	limit, interval := rate(n)
+	for name, value := range ferryman(f, n, limit, p) {
+		set(name, value)
 	}
-	set("ELASTICIO_STATE_ROUTING_KEY", key(topology.State))
-	set("ELASTICIO_SNAPSHOTS_SERVICE_BASE_URL", p.APIURI)
-	set("ELASTICIO_SECRET_SERVICE_BASE_URL", p.APIURI)
 	secret("ELASTICIO_MESSAGE_CRYPTO_PASSWORD", secrets.CryptoPassword)
 	secret("ELASTICIO_MESSAGE_CRYPTO_IV", secrets.CryptoIV)
 	set("ELASTICIO_AMQP_PERSISTENT_MESSAGES", "true") // the libraries' default is to lose messages with the broker
@@ -75,11 +68,7 @@ func variables(f *flow.Flow, n *flow.Node, account topology.Account, secrets Sec
 		set("LEAT_LAST_STEP", "true")
 	}
 	// The libraries' defaults are 10 data messages, 2 errors and 2 snapshots in 100 ms.
-	limit, interval := rate(n)
 	set("ELASTICIO_DATA_RATE_LIMIT", strconv.Itoa(limit))
-	if topology.IsFerryman(n) {
-		set("ELASTICIO_OUTPUT_RATE_LIMIT", strconv.Itoa(limit))
-	}
 	set("ELASTICIO_ERROR_RATE_LIMIT", "1000")
 	set("ELASTICIO_SNAPSHOT_RATE_LIMIT", "1000")
 	set("ELASTICIO_RATE_INTERVAL", strconv.FormatInt(interval.Milliseconds(), 10))
@@ -93,6 +82,25 @@ func variables(f *flow.Flow, n *flow.Node, account topology.Account, secrets Sec
 	}
 	slices.SortFunc(list, func(a, b Variable) int { return cmp.Compare(a.Name, b.Name) })
 	return list
+}
+
+// ferryman are the variables of components of the Open Integration Hub. With some of them their library starts, with the rest it works, which takes
+// a node that says so.
+func ferryman(f *flow.Flow, n *flow.Node, limit int, p Platform) map[string]string {
+	all := map[string]string{
+		"ELASTICIO_BACKCHANNEL_EXCHANGE":       f.Name,
+		"ELASTICIO_NODE_EXCHANGE":              f.Name,
+		"ELASTICIO_OUTPUT_ROUTING_KEY":         topology.Key(f.Name, n.ID, topology.Message),
+		"ELASTICIO_STATE_ROUTING_KEY":          topology.Key(f.Name, n.ID, topology.State),
+		"ELASTICIO_SNAPSHOTS_SERVICE_BASE_URL": p.APIURI,
+		"ELASTICIO_SECRET_SERVICE_BASE_URL":    p.APIURI,
+	}
+	if topology.IsFerryman(n) {
+		all["ELASTICIO_OUTPUT_ROUTING_KEY"] = topology.Key(f.Name, n.ID, topology.Output)
+		all["ELASTICIO_SNAPSHOTS_EXCHANGE"] = f.Name
+		all["ELASTICIO_OUTPUT_RATE_LIMIT"] = strconv.Itoa(limit)
+	}
+	return all
 }
 
 // rate returns how many messages one replica may emit in an interval of whole milliseconds: the node's limit, shared by its replicas, or so

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/openintegrationhub/leat/internal/flow"
 	"github.com/openintegrationhub/leat/internal/plan"
 )
@@ -135,6 +137,26 @@ func TestRoundsOfRebounds(t *testing.T) {
 		if initial != want.initial || limit != want.limit {
 			t.Errorf("%q: %s ms, %s rounds, want %s and %s", fields, initial, limit, want.initial, want.limit)
 		}
+	}
+}
+
+// What ferryman components send has to be made over before others understand it (internal/ferry).
+func TestFerrymanStepsSendByWayOfTheFerry(t *testing.T) {
+	f := change(t, "function: shape", "function: shape, env: {LEAT_LIBRARY: ferryman}")
+	all := variables(t, f)
+	for step, want := range map[string][3]string{
+		"shape": {"shop.shape.output", "shop", "10000"},
+		"in":    {"shop.in.message", "", ""},
+	} {
+		got := [3]string{all[step]["ELASTICIO_OUTPUT_ROUTING_KEY"].Value, all[step]["ELASTICIO_SNAPSHOTS_EXCHANGE"].Value, all[step]["ELASTICIO_OUTPUT_RATE_LIMIT"].Value}
+		if got != want {
+			t.Errorf("%s: %v, want %v", step, got, want)
+		}
+	}
+	entry := plan.For(f, plan.Seen{}, secrets(f), platform).Entry
+	want := []plan.Ferryman{{Step: "shape", Function: "shape", Config: []byte(`{"depth":1}`), APIKey: "api-shape", Previous: []string{"in"}}}
+	if diff := cmp.Diff(want, entry.Ferrymen); diff != "" {
+		t.Errorf("ferrymen (-want +got):\n%s", diff)
 	}
 }
 
