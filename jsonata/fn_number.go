@@ -372,7 +372,7 @@ func formatRadix(f float64, radix int) string {
 		sign, f = "-", -f
 	}
 	var digits []byte
-	for f >= 1<<56 { // digits beyond the precision are zeros, as in V8
+	for f/float64(radix) >= 1<<53 { // digits beyond the precision are zeros, as in V8
 		digits = append(digits, '0')
 		f /= float64(radix)
 	}

@@ -483,7 +483,9 @@ func chain(f, g *function) *function {
 			return Value{}, err
 		}
 		defer func() { c.ev.depth-- }()
-		v, err := c.ev.call(f, args[:min(1, len(args))], null, c.env)
+		first := []Value{{}}
+		copy(first, args)
+		v, err := c.ev.call(f, first, null, c.env)
 		if err != nil {
 			return v, err
 		}
