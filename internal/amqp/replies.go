@@ -21,9 +21,10 @@ type Replies struct {
 	deliver func(key string, headers message.Headers, body []byte)
 	logger  *slog.Logger
 
-	mu     sync.Mutex // guards what follows
-	wanted map[string][]string
-	hosts  map[string]*replyHost
+	mu      sync.Mutex // guards what follows
+	wanted  map[string][]string
+	hosts   map[string]*replyHost
+	failing map[string]bool // by virtual host
 }
 
 // replyHost is the listening in one virtual host.
@@ -37,7 +38,7 @@ type replyHost struct {
 // NewReplies returns a listener that has nothing to listen to until Update is called. deliver is called for each reply and must not block;
 // it may keep and change what it gets.
 func NewReplies(d Dialer, key string, deliver func(key string, headers message.Headers, body []byte), logger *slog.Logger) *Replies {
-	return &Replies{dialer: d, key: key, deliver: deliver, logger: logger, hosts: map[string]*replyHost{}}
+	return &Replies{dialer: d, key: key, deliver: deliver, logger: logger, hosts: map[string]*replyHost{}, failing: map[string]bool{}}
 }
 
 // Update replaces the exchanges to listen at, by virtual host. When it returns it listens there, unless the broker is away: then Run goes on
@@ -82,9 +83,14 @@ func (r *Replies) mend(ctx context.Context) {
 		if len(exchanges) == 0 {
 			continue
 		}
-		if err := r.listen(ctx, vhost, exchanges); err != nil {
+		err := r.listen(ctx, vhost, exchanges)
+		if err != nil && !r.failing[vhost] { // one line, not one with each try
 			r.logger.Warn("replies are not received", "vhost", vhost, "err", err)
 		}
+		if err == nil && r.failing[vhost] {
+			r.logger.Info("replies are received again", "vhost", vhost)
+		}
+		r.failing[vhost] = err != nil
 	}
 }
 
