@@ -52,6 +52,7 @@ bench: build needs ## Run the benchmarks; docs/guide/benchmarks.md says how to r
 	sh test/bench/run.sh
 
 images: build ## Pack the images of the Dockerfile as OCI archives in bin/images, without Docker
+	$(BUILD) -o bin/leat-platform ./cmd/leat-platform
 	$(GO) run ./platform/images -from build=bin -out bin/images
 
 platform: ## Write platform/platform.json anew from the files in platform/

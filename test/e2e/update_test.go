@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -15,11 +16,12 @@ func TestUpdatesLoseNothing(t *testing.T) {
 		return node(id, "elasticio/mapper", "jsonataMap", map[string]any{"mapper": map[string]string{"n": "n"}})
 	}
 	f := chain("updates", hook("in"), mapper("middle"), to("out", out.url))
+	version := 0
 	change := map[string]func(){
 		"data": func() {
 			f.Spec.Nodes[1] = node("middle", f.Spec.Nodes[1].Image, "jsonataMap", map[string]any{"mapper": map[string]string{"n": "n", "changed": "true"}})
 		},
-		"image":    func() { f.Spec.Nodes[1].Image += ":1" },
+		"image":    func() { version++; f.Spec.Nodes[1].Image = fmt.Sprintf("elasticio/mapper:%d", version) },
 		"env":      func() { f.Spec.Nodes[1].Env = map[string]string{"CHANGED": time.Now().String()} },
 		"replicas": func() { two := int32(2); f.Spec.Nodes[1].Replicas = &two },
 		"fewer":    func() { f.Spec.Nodes[1].Replicas = nil },
