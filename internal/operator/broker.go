@@ -96,9 +96,12 @@ func (b *broker) look(ctx context.Context, f *flow.Flow) (brokerSeen, error) {
 	if !known {
 		b.snapshot = nil
 	}
+	there := b.snapshot != nil // watch keeps it young; nobody waits for long lists
 	b.mu.Unlock()
-	if err := b.refresh(ctx, 2*b.every); err != nil {
-		return brokerSeen{}, err
+	if !there {
+		if err := b.refresh(ctx, 2*b.every); err != nil {
+			return brokerSeen{}, err
+		}
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -116,7 +116,7 @@ func New(o Options) (*Operator, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to cluster: %w", err)
 	}
-	api, err := rabbitmq.New(rabbitmq.Options{URL: o.Settings.Management})
+	api, err := rabbitmq.New(rabbitmq.Options{URL: o.Settings.Management, Timeout: time.Minute})
 	if err != nil {
 		return nil, err
 	}
