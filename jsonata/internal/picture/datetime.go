@@ -150,7 +150,8 @@ func (c *component) analyseInteger(pattern string, minWidth float64, previous *c
 		return err
 	}
 	c.integer = f
-	if minWidth > float64(f.mandatory) {
+	digits := f.primary == decimal // only those have a number that the width can change
+	if digits && minWidth > float64(f.mandatory) {
 		f.mandatory = int(minWidth)
 	}
 	if c.letter == "Y" {
@@ -159,7 +160,7 @@ func (c *component) analyseInteger(pattern string, minWidth float64, previous *c
 			if c.maxWidth == c.maxWidth {
 				f.mandatory = int(c.maxWidth)
 			}
-		} else if w := f.mandatory + f.optional; w >= 2 {
+		} else if w := f.mandatory + f.optional; digits && w >= 2 {
 			c.digits = float64(w)
 		}
 	}

@@ -116,7 +116,10 @@ func (c *component) separator() string {
 func (c *component) zonePattern() string {
 	p := "[-+][0-9]+"
 	if sep := c.separator(); sep != "" {
-		p += regexp.QuoteMeta(sep) + "[0-9]+"
+		if sep != "." { // any character, as in the reference
+			sep = regexp.QuoteMeta(sep)
+		}
+		p += sep + "[0-9]+"
 	}
 	if c.letter == "z" {
 		p = "GMT" + p
@@ -174,7 +177,10 @@ func (c *component) parseZone(s string) float64 {
 		s = s[min(3, len(s)):]
 	}
 	if sep := c.separator(); sep != "" {
-		h, m, _ := strings.Cut(s, sep)
+		h, m, found := strings.Cut(s, sep)
+		if !found {
+			return math.NaN()
+		}
 		return leadingInteger(h)*60 + leadingInteger(m)
 	}
 	if len(s) <= 3 {
@@ -271,10 +277,12 @@ func combine(v map[string]float64, byDay, half bool) float64 {
 		}
 	}
 	millis := utc(v["Y"], month, day, hour, v["m"], v["s"], v["f"])
-	if zone := v["Z"]; zone != 0 {
-		return millis - zone*60*1000
+	for _, zone := range []float64{v["Z"], v["z"]} {
+		if zone != 0 && zone == zone {
+			return millis - zone*60*1000
+		}
 	}
-	return millis - v["z"]*60*1000
+	return millis
 }
 
 // utc is JavaScript's Date.UTC: parts may be out of range, and years 0 to 99 mean 1900 to 1999.
