@@ -8,4 +8,5 @@ list=$RUN/pids
 for p in $(awk '{print $1}' "$list" 2>/dev/null); do kill -9 "$p" 2>/dev/null; done
 for p in $(awk '{print $1}' "$list" 2>/dev/null); do while kill -0 "$p" 2>/dev/null; do sleep 0.05; done; done
 [ -e "$RUN/outer" ] && find /sys/fs/cgroup/*/"$VETH" -depth -type d -exec rmdir {} \; 2>/dev/null
+ip link delete "$VETH" 2>/dev/null # the kernel takes its time with the namespace, and another up.sh may follow
 rm -rf "$RUN"
