@@ -47,7 +47,9 @@ type Options struct {
 }
 
 // DefaultOptions returns what an empty Options means. Documents and Logger remain to be set.
-func DefaultOptions() Options { return Options{BodyBytesMax: 1 << 20, ObjectBytesMax: 100 << 20, PieceTimeout: 30 * time.Second} }
+func DefaultOptions() Options {
+	return Options{BodyBytesMax: 1 << 20, ObjectBytesMax: 100 << 20, PieceTimeout: 30 * time.Second}
+}
 
 func (o *Options) validate() error {
 	if o.BodyBytesMax == 0 {

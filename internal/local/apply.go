@@ -83,7 +83,7 @@ func (w *World) apply(ctx context.Context, f *flow.Flow) error {
 	r.plan = p
 	w.mu.Unlock()
 	w.ferry.Update(w.entriesWith(p, before)) // what its steps send waits until it's known
-	w.publishSteps() // a step asks for its configuration as soon as it starts
+	w.publishSteps()                         // a step asks for its configuration as soon as it starts
 	retired := w.replace(f, r, p)
 	w.stopUnits(ctx, retired)
 	w.scale(ctx, f, r, p)

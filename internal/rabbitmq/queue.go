@@ -79,12 +79,12 @@ func (c *Client) PurgeQueue(ctx context.Context, vhost, name string) error {
 
 // Message that Messages took from a queue.
 type Message struct {
-	Exchange    string         `json:"exchange"`
-	RoutingKey  string         `json:"routing_key"`
-	Redelivered bool           `json:"redelivered"`
-	Left        int            `json:"message_count"` // how many are behind it
-	Properties  Properties     `json:"properties"`    // AMQP properties and headers by their JSON names
-	Payload     []byte         `json:"payload"`
+	Exchange    string     `json:"exchange"`
+	RoutingKey  string     `json:"routing_key"`
+	Redelivered bool       `json:"redelivered"`
+	Left        int        `json:"message_count"` // how many are behind it
+	Properties  Properties `json:"properties"`    // AMQP properties and headers by their JSON names
+	Payload     []byte     `json:"payload"`
 }
 
 // Properties of a message.
