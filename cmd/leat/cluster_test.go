@@ -160,9 +160,11 @@ func (p *platform) service(name string, port int32, h http.Handler) {
 	_, err = p.client.DiscoveryV1().EndpointSlices("platform").Create(p.t.Context(), &discovery.EndpointSlice{ObjectMeta: meta, AddressType: discovery.AddressTypeIPv4,
 		Endpoints: []discovery.Endpoint{{Addresses: []string{address.IP.String()}, TargetRef: target}}, Ports: []discovery.EndpointPort{{Name: new("http"), Port: &own}}}, metav1.CreateOptions{})
 	p.must(err)
-	//nolint:staticcheck // API servers before 1.33 ask for Endpoints
-	_, err = p.client.CoreV1().Endpoints("platform").Create(p.t.Context(), &corev1.Endpoints{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "platform"},
-		Subsets: []corev1.EndpointSubset{{Addresses: []corev1.EndpointAddress{{IP: address.IP.String(), TargetRef: target}}, Ports: []corev1.EndpointPort{{Name: "http", Port: own}}}}}, metav1.CreateOptions{})
+	//lint:ignore SA1019 API servers before 1.33 ask for Endpoints
+	subset := corev1.EndpointSubset{Addresses: []corev1.EndpointAddress{{IP: address.IP.String(), TargetRef: target}}, Ports: []corev1.EndpointPort{{Name: "http", Port: own}}}
+	//lint:ignore SA1019 API servers before 1.33 ask for Endpoints
+	endpoints := &corev1.Endpoints{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "platform"}, Subsets: []corev1.EndpointSubset{subset}}
+	_, err = p.client.CoreV1().Endpoints("platform").Create(p.t.Context(), endpoints, metav1.CreateOptions{})
 	p.must(err)
 }
 

@@ -101,7 +101,7 @@ func (c *runCommand) options(std program.Streams) (local.Options, error) {
 	if c.Verbose {
 		level = slog.LevelDebug
 	}
-	var handler slog.Handler = program.NewConsole(std.Out, level)
+	handler := program.NewConsole(std.Out, level)
 	if c.LogFormat == "json" {
 		handler = slog.NewJSONHandler(std.Out, &slog.HandlerOptions{Level: level})
 	}

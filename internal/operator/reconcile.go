@@ -48,7 +48,6 @@ type round struct {
 	invalid   error          // what is wrong with the flow
 	broken    error          // what keeps the broker from being ready
 	steps     error          // what keeps steps from being started
-	notes     []string       // what is going on
 	after     time.Duration  // when to look again; 0 for when something happens
 	consumers map[string]int // of steps' queues, where they were asked for
 }
