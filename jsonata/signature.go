@@ -299,15 +299,7 @@ func (s *signature) validate(ev *evaluator, args []Value, context Value) ([]Valu
 		fits = counts != nil
 	}
 	if !fits {
-		bad, err := s.longestPrefix(ev, types)
-		if err != nil {
-			return nil, err
-		}
-		e := fail("T0410", Value{})
-		if bad < len(args) {
-			e.value = args[bad]
-		}
-		return nil, e
+		return nil, s.mismatch(ev, args, types)
 	}
 	counts = counts[:len(s.params)]
 	// The reference moves on to the next argument even past a parameter that took none, so that at may run ahead of
@@ -344,6 +336,19 @@ func (s *signature) validate(ev *evaluator, args []Value, context Value) ([]Valu
 		}
 	}
 	return ev.stack[base:len(ev.stack):len(ev.stack)], nil
+}
+
+// mismatch is the error that names the first argument which doesn't fit.
+func (s *signature) mismatch(ev *evaluator, args []Value, types []typeMask) *Error {
+	bad, err := s.longestPrefix(ev, types)
+	if err != nil {
+		return err
+	}
+	e := fail("T0410", Value{})
+	if bad < len(args) {
+		e.value = args[bad]
+	}
+	return e
 }
 
 // fitsOneToOne is the usual case: every parameter has its argument, and none has to be changed.
