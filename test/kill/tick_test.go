@@ -1,8 +1,10 @@
 package kill_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -80,7 +82,7 @@ func liveAndDie(p *program, random *rand.Rand, env string, kills int) (spans []s
 		os.Remove(env)
 		s := span{start: time.Now()}
 		p.start()
-		p.awaitReady()
+		p.await("the flow's start", 30*time.Second, func() bool { return started(p.address) })
 		p.await("variables of the step", 10*time.Second, func() bool { _, err := os.Stat(env); return err == nil })
 		s.ready = time.Now()
 		life := time.Duration(random.IntN(3000)) * time.Millisecond
@@ -95,6 +97,21 @@ func liveAndDie(p *program, random *rand.Rand, env string, kills int) (spans []s
 		}
 	}
 	return spans
+}
+
+// started tells whether the flow is there. The program as a whole isn't ready: the flow's only step takes no message, so that they can be counted.
+func started(address string) bool {
+	response, err := http.Get("http://" + address + "/readyz")
+	if err != nil {
+		return false
+	}
+	defer response.Body.Close()
+	var answer struct{ Waiting map[string]string }
+	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
+		return false
+	}
+	_, step := answer.Waiting["ticks/in"]
+	return step && len(answer.Waiting) == 1
 }
 
 // readTicks takes all ticks out of the step's queue, with the step's own account, and returns their times in order.
