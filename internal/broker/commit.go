@@ -83,6 +83,7 @@ func (b *Broker) commitAll(last bool) {
 				if ops, batch := v.Take(last); len(ops) > 0 {
 					all, lists = append(all, taken{sp, ops, batch}), append(lists, ops)
 				}
+				b.wake(false, v.WantsLoad())
 			}
 			v.Mu.Unlock()
 		}
@@ -149,10 +150,10 @@ func (b *Broker) loadSpace(sp *server.Space) {
 			return
 		}
 		for _, l := range loads {
-			entries, more, err := b.store.Load(l)
+			entries, err := b.store.Load(l)
 			sp.Do(func(v *core.VHost) {
 				if err == nil {
-					err = v.Loaded(l, entries, more)
+					err = v.Loaded(l, entries)
 				}
 				sp.Notify(nil)
 			})

@@ -19,6 +19,8 @@ type Load struct {
 
 	lv    *level
 	round uint64
+	// settled is the batch that was being filled when the load was taken, if nothing was on its way to the store then, else 0.
+	settled uint64
 }
 
 // sweep is a load that must wait for a batch.
@@ -48,8 +50,16 @@ const (
 func (v *VHost) TakeLoads() []Load {
 	l := v.loads
 	v.loads = nil
+	if v.quiet() {
+		for i := range l {
+			l[i].settled = v.batch
+		}
+	}
 	return l
 }
+
+// quiet says that nothing is on its way to the store.
+func (v *VHost) quiet() bool { return v.committed+1 >= v.batch && len(v.ops) == 0 }
 
 // WantsLoad says whether TakeLoads has something.
 func (v *VHost) WantsLoad() bool { return len(v.loads) > 0 }
@@ -78,8 +88,8 @@ func (v *VHost) fill(lv *level) {
 	})
 }
 
-// Loaded takes the answer to l: entries in order. more says that the store had further ones when it was read.
-func (v *VHost) Loaded(l Load, entries []Stored, more bool) error {
+// Loaded takes the answer to l: entries in order.
+func (v *VHost) Loaded(l Load, entries []Stored) error {
 	if l.Sweep {
 		v.swept(l, entries)
 		return nil
@@ -112,15 +122,35 @@ func (v *VHost) Loaded(l Load, entries []Stored, more bool) error {
 		lv.bytes += m.BodyLen()
 		lv.window.pushBack(e)
 	}
-	switch {
-	case len(entries) == 0 && !more && lv.disk.count > 0 && v.committed+1 >= v.batch && len(v.ops) == 0:
-		// Nothing is on its way and nothing is there: what was counted has been lost to an earlier fault.
-		lv.forgetDisk()
-	case len(entries) == 0 && lv.disk.count > 0:
-		v.starved = append(v.starved, lv)
+	if len(entries) == 0 && lv.disk.count > 0 {
+		v.missed(lv, l)
 	}
 	v.touch(lv.queue)
 	return nil
+}
+
+// missed says what comes after a load that found nothing although messages are counted.
+func (v *VHost) missed(lv *level, l Load) {
+	switch {
+	case !v.quiet():
+		v.starved = append(v.starved, lv)
+	case l.settled == v.batch:
+		// Nothing was on its way when the store was read, nothing has come since, and nothing is there: what was counted has been lost to
+		// an earlier fault.
+		lv.forgetDisk()
+	default:
+		// A commit has ended since the store was read: what it wrote is there by now.
+		v.fill(lv)
+	}
+}
+
+// feed reads again for levels that found nothing before.
+func (v *VHost) feed() {
+	starved := v.starved
+	v.starved = nil
+	for _, lv := range starved {
+		v.fill(lv)
+	}
 }
 
 // dropDisk forgets what a level has in the store only.

@@ -111,6 +111,9 @@ func (v *VHost) Take(last bool) (ops []Op, batch uint64) {
 	v.withdrawn, v.urgent = 0, false
 	if !any {
 		v.ops = v.ops[:0]
+		if v.quiet() {
+			v.feed() // no commit will come that does
+		}
 		return nil, 0
 	}
 	v.live, v.early = live, 0
@@ -160,11 +163,7 @@ func (v *VHost) Committed(batch uint64, ops []Op) {
 		ch.awaitCommit()
 	}
 	v.startSweeps()
-	starved := v.starved
-	v.starved = nil
-	for _, lv := range starved {
-		v.fill(lv)
-	}
+	v.feed()
 }
 
 // opsKeep is the longest list of facts, in entries, whose array is used again.

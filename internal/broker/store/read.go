@@ -10,8 +10,8 @@ import (
 	"github.com/openintegrationhub/leat/internal/broker/core"
 )
 
-// Load reads what l asks for. more says that entries are left behind those returned.
-func (s *Store) Load(l core.Load) (list []core.Stored, more bool, err error) {
+// Load reads what l asks for.
+func (s *Store) Load(l core.Load) (list []core.Stored, err error) {
 	to := entryKey(nil, 'e', l.Queue, l.Level, l.To)
 	if !l.Sweep {
 		to = binary.BigEndian.AppendUint64([]byte{'e'}, l.Queue)
@@ -23,17 +23,16 @@ func (s *Store) Load(l core.Load) (list []core.Stored, more bool, err error) {
 	}
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: entryKey(nil, 'e', l.Queue, l.Level, l.From), UpperBound: to})
 	if err != nil {
-		return nil, false, fmt.Errorf("read queue: %w", err)
+		return nil, fmt.Errorf("read queue: %w", err)
 	}
 	bytes := 0
 	for valid := it.First(); valid; valid = it.Next() {
 		if !l.Sweep && (len(list) >= l.Messages || bytes >= l.Bytes) {
-			more = true
 			break
 		}
 		e, err := s.readEntry(it, l.Sweep)
 		if err != nil {
-			return nil, false, errors.Join(fmt.Errorf("read queue: key %x: %w", it.Key(), err), it.Close())
+			return nil, errors.Join(fmt.Errorf("read queue: key %x: %w", it.Key(), err), it.Close())
 		}
 		if l.Sweep && e.Body == 0 {
 			continue
@@ -42,12 +41,12 @@ func (s *Store) Load(l core.Load) (list []core.Stored, more bool, err error) {
 		list = append(list, e)
 	}
 	if err := it.Close(); err != nil {
-		return nil, false, fmt.Errorf("read queue: %w", err)
+		return nil, fmt.Errorf("read queue: %w", err)
 	}
 	if !l.Sweep && len(list) > 0 && s.counts.Load() {
 		err = s.addCounts(l, list)
 	}
-	return list, more, err
+	return list, err
 }
 
 // readEntry reads the entry the iterator stands on, with its body; of a sweep only the body's id.

@@ -88,9 +88,9 @@ func (h *host) commit() {
 		}
 		loads := h.v.TakeLoads()
 		for _, l := range loads {
-			entries, more, err := h.s.Load(l)
+			entries, err := h.s.Load(l)
 			h.must(err)
-			h.must(h.v.Loaded(l, entries, more))
+			h.must(h.v.Loaded(l, entries))
 		}
 		if len(ops) == 0 && len(loads) == 0 {
 			return
