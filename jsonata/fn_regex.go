@@ -19,18 +19,40 @@ func (c *compiler) regex(n *ast) node {
 	return &constant{funcValue(&function{arity: 2, regex: re, at: n, native: callRegex, passed: true})}
 }
 
-// callRegex makes a regular expression a function: from a string to its first match, which has the next in turn.
+// callRegex makes a regular expression a function: from a string, or the text of a number, boolean or null, to its first match from a position
+// on, which has the next in turn. In anything else it finds nothing.
 func callRegex(c *call, args []Value) (Value, *Error) {
-	if len(args) == 0 || args[0].k != kString {
+	if len(args) == 0 {
 		return Value{}, nil
 	}
-	from := 0
-	if len(args) > 1 && args[1].k == kNumber && args[1].num() > 0 && args[1].num() <= float64(args[0].n) {
+	t, ok := scalarText(args[0])
+	if !ok {
+		return Value{}, nil
+	}
+	s, from := newSubject(t), 0
+	if len(args) > 1 && args[1].k == kNumber && args[1].num() > 0 {
+		if args[1].num() > float64(s.length()) {
+			return Value{}, nil
+		}
 		from = int(args[1].num())
 	}
-	s := newSubject(args[0].str())
 	m, err := s.match(c.ev, c.fn.regex, from)
 	return matchResult(c.fn, s, m), err
+}
+
+// scalarText is what JavaScript makes of a scalar when it wants a string.
+func scalarText(v Value) (string, bool) {
+	switch v.k {
+	case kString:
+		return v.str(), true
+	case kNumber:
+		return formatNumber(v.num()), true
+	case kBool:
+		return strconv.FormatBool(v.isTrue()), true
+	case kNull:
+		return "null", true
+	}
+	return "", false
 }
 
 // matchResult is the object that a matcher returns for m.

@@ -76,6 +76,12 @@ exports.faults = {
       "if (expr.predicate || expr.group || expr.keepArray) {\n                result = expr;\n" +
       "            } else if (expr.type === 'function') {\n                var thunk", 1],
   ],
+  // A regular expression called with an array, an object or nothing searches what JavaScript makes of it ("a,b", "undefined"), from wherever.
+  matcherInput: [
+    ['re.lastIndex = fromIndex || 0;',
+      "if (str === undefined || typeof str === 'function' || (str !== null && typeof str === 'object')) return undefined;\n            str = String(str);\n" +
+      "            re.lastIndex = typeof fromIndex === 'number' ? fromIndex : 0;", 1],
+  ],
 };
 
 // load evaluates the reference's source with the faults of these names mended.
