@@ -1,165 +1,20 @@
 package scheduler_test
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"math/rand/v2"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/openintegrationhub/leat/internal/amqp"
 	"github.com/openintegrationhub/leat/internal/message"
 	"github.com/openintegrationhub/leat/internal/plan"
 	"github.com/openintegrationhub/leat/internal/scheduler"
-	"github.com/openintegrationhub/leat/internal/topology"
 )
-
-// broker keeps ticks, and the newest of each flow in its tick queue.
-type broker struct {
-	mu       sync.Mutex // guards all below
-	sent     []amqp.Publishing
-	newest   map[string]message.Headers
-	fail     func(publish bool) (taken bool, err error) // nil for a broker that's well
-	latency  time.Duration
-	attempts int
-	busy     int
-	busyMax  int
-}
-
-func newBroker() *broker { return &broker{newest: make(map[string]message.Headers)} }
-
-func (b *broker) Publish(ctx context.Context, vhost string, p amqp.Publishing) error {
-	b.enter()
-	defer b.leave()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.attempts++
-	taken, err := true, error(nil)
-	if b.fail != nil {
-		taken, err = b.fail(true)
-	}
-	if taken {
-		b.sent = append(b.sent, p)
-		b.newest[vhost+" "+p.Exchange+":ticks"] = p.Headers
-	}
-	return err
-}
-
-func (b *broker) Peek(ctx context.Context, vhost, queue string) (message.Headers, bool, error) {
-	b.enter()
-	defer b.leave()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.attempts++
-	if b.fail != nil {
-		if _, err := b.fail(false); err != nil {
-			return nil, false, err
-		}
-	}
-	h, found := b.newest[vhost+" "+queue]
-	return h, found, nil
-}
-
-func (b *broker) enter() {
-	b.mu.Lock()
-	b.busy++
-	b.busyMax = max(b.busyMax, b.busy)
-	wait := b.latency
-	b.mu.Unlock()
-	if wait > 0 {
-		<-time.After(wait)
-	}
-}
-
-func (b *broker) leave() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.busy--
-}
-
-func (b *broker) setFail(f func(publish bool) (bool, error)) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.fail = f
-}
-
-func (b *broker) count() (sent, attempts int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return len(b.sent), b.attempts
-}
-
-// ticks returns the seconds since the start at which ticks were scheduled.
-func (b *broker) ticks(t testing.TB, start time.Time) []float64 {
-	t.Helper()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	var got []float64
-	for _, p := range b.sent {
-		v, err := time.Parse(time.RFC3339Nano, p.Headers.Text(topology.TickHeader))
-		if err != nil {
-			t.Fatal(err)
-		}
-		got = append(got, v.Sub(start).Seconds())
-	}
-	return got
-}
-
-func polling(t testing.TB, name, cron string) plan.Entry {
-	return plan.Entry{Namespace: "flows", Flow: name, Step: "step_1", VHost: "flows", Exchange: name, InputKey: name + ".step_1.input",
-		Polling: true, Schedule: schedule(t, cron, ""), TickKey: name + ".step_1.tick", TickQueue: name + ":ticks", UserID: "leat"}
-}
-
-// start runs a scheduler and returns it with the function that stops it.
-func start(t testing.TB, b *broker, entries ...plan.Entry) (*scheduler.Scheduler, func()) {
-	t.Helper()
-	s, err := scheduler.New(scheduler.Options{Publisher: b, Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Update(entries)
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error)
-	go func() { done <- s.Run(ctx) }()
-	return s, func() {
-		t.Helper()
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("run: %v", err)
-		}
-	}
-}
-
-// pass lets time go by, and the scheduler finish what's due then.
-func pass(d time.Duration) {
-	<-time.After(d)
-	synctest.Wait()
-}
-
-// inBubble runs f from 12:00:10 on a day of 2026; zero is 12:00:00.
-func inBubble(t *testing.T, f func(t *testing.T, zero time.Time)) {
-	synctest.Test(t, func(t *testing.T) {
-		zero := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-		<-time.After(time.Until(zero.Add(10 * time.Second)))
-		f(t, zero)
-	})
-}
-
-func wantTicks(t *testing.T, b *broker, zero time.Time, want ...float64) {
-	t.Helper()
-	if diff := cmp.Diff(want, b.ticks(t, zero)); diff != "" {
-		t.Errorf("ticks, in seconds (-want +got):\n%s", diff)
-	}
-}
 
 func TestNewFlowGetsATickAtOnceAndThenBySchedule(t *testing.T) {
 	inBubble(t, func(t *testing.T, zero time.Time) {
@@ -267,125 +122,16 @@ func TestAFlowMadeAnewUnderItsNameIsANewFlow(t *testing.T) {
 		old.CryptoPassword, old.CryptoIV = "one", "1gmpybK4iLRRyyu0"
 		anew.CryptoPassword, anew.CryptoIV = "two", "1gmpybK4iLRRyyu0"
 		s, stop := start(t, b, old)
-		time.Sleep(90 * time.Second)
+		pass(90 * time.Second)
 		b.mu.Lock()
 		clear(b.newest) // the operator has made its queues anew
 		b.mu.Unlock()
 		s.Update([]plan.Entry{anew})
-		time.Sleep(time.Second)
+		pass(time.Second)
 		stop()
 		if diff := cmp.Diff([]float64{0, 90}, b.ticks(t, begin)); diff != "" {
 			t.Errorf("ticks (-want +got):\n%s", diff)
 		}
-	})
-}
-
-func TestTickOfUnknownFateIsSettledByLookingItUp(t *testing.T) {
-	for name, taken := range map[string]bool{"it was taken": true, "it was lost": false} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, zero time.Time) {
-				b := newBroker()
-				lost := 0
-				b.fail = func(publish bool) (bool, error) {
-					if !publish || lost == 2 {
-						return true, nil
-					}
-					lost++
-					return taken, errors.New("connection closed")
-				}
-				_, stop := start(t, b, polling(t, "f1", "* * * * *"))
-				pass(3 * time.Minute)
-				stop()
-				wantTicks(t, b, zero, 10, 60, 120, 180)
-			})
-		})
-	}
-}
-
-func TestBrokerThatIsAwayIsAskedSeldom(t *testing.T) {
-	inBubble(t, func(t *testing.T, zero time.Time) {
-		b := newBroker()
-		b.fail = func(bool) (bool, error) { return false, amqp.ErrUnavailable }
-		entries := []plan.Entry{}
-		for i := range 1000 {
-			entries = append(entries, polling(t, fmt.Sprint("f", i), "* * * * *"))
-		}
-		_, stop := start(t, b, entries...)
-		pass(10*time.Minute + 5*time.Second)
-		if _, attempts := b.count(); attempts > 150 {
-			t.Errorf("%d attempts in ten minutes without a broker, want at most 150", attempts)
-		}
-		b.setFail(nil)
-		pass(30 * time.Second)
-		if sent, _ := b.count(); sent != 1000 {
-			t.Errorf("%d ticks after the broker is back, want 1000", sent)
-		}
-		pass(30 * time.Second)
-		if sent, _ := b.count(); sent != 2000 {
-			t.Errorf("%d ticks a minute later, want 2000", sent)
-		}
-		stop()
-	})
-}
-
-func TestRunningFlowSendsOneOverdueTickWhenTheBrokerIsBack(t *testing.T) {
-	for name, err := range map[string]error{"away": amqp.ErrUnavailable, "unroutable": amqp.ErrUnroutable, "refused": amqp.ErrRefused,
-		"lost": errors.New("lost")} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, zero time.Time) {
-				b := newBroker()
-				_, stop := start(t, b, polling(t, "f1", "* * * * *"))
-				pass(time.Minute)
-				b.setFail(func(bool) (bool, error) { return false, err })
-				pass(10 * time.Minute)
-				b.setFail(nil)
-				pass(45 * time.Second)
-				stop()
-				wantTicks(t, b, zero, 10, 60, 660)
-			})
-		})
-	}
-}
-
-func TestOneSickFlowDoesNotHoldBackOthers(t *testing.T) {
-	inBubble(t, func(t *testing.T, zero time.Time) {
-		b := newBroker()
-		calls := 0
-		b.fail = func(publish bool) (bool, error) {
-			if calls++; publish && calls%2 == 0 {
-				return false, amqp.ErrUnroutable
-			}
-			return true, nil
-		}
-		_, stop := start(t, b, polling(t, "f1", "0 0 * * *"), polling(t, "f2", "0 0 * * *"))
-		pass(20 * time.Second)
-		stop()
-		flows := map[string]bool{}
-		for _, p := range b.sent {
-			flows[p.Exchange] = true
-		}
-		if len(flows) != 2 || len(b.sent) != 2 {
-			t.Errorf("ticks went to %v, want one to each of two flows", slicesOf(flows))
-		}
-	})
-}
-
-func slicesOf(m map[string]bool) (names []string) {
-	for n := range maps.Keys(m) {
-		names = append(names, n)
-	}
-	return names
-}
-
-func TestWatermarkFarInTheFutureDoesNotSilenceAFlow(t *testing.T) {
-	inBubble(t, func(t *testing.T, zero time.Time) {
-		b := newBroker()
-		e := polling(t, "f1", "* * * * *")
-		b.newest["flows f1:ticks"] = message.Headers{topology.TickHeader: "2099-01-01T00:00:00Z", scheduler.HeaderSchedule: e.Schedule.String()}
-		_, stop := start(t, b, e)
-		pass(time.Minute)
-		stop()
-		wantTicks(t, b, zero, 60)
 	})
 }
 
@@ -428,46 +174,6 @@ func TestTickIsAMessageThatEveryComponentTakes(t *testing.T) {
 			t.Errorf("envelope (-want +got):\n%s", diff)
 		}
 	})
-}
-
-// Whatever goes wrong, ticks go forward, and a tick that comes twice comes under the same id.
-func TestTicksUnderRandomTrouble(t *testing.T) {
-	for seed := range uint64(30) {
-		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			inBubble(t, func(t *testing.T, zero time.Time) {
-				random, trouble := rand.New(rand.NewPCG(seed, 1)), rand.New(rand.NewPCG(seed, 2))
-				b := newBroker()
-				b.latency = 3 * time.Millisecond
-				b.fail = func(bool) (bool, error) { // it holds the broker's lock
-					switch trouble.IntN(6) {
-					case 0:
-						return false, amqp.ErrUnavailable
-					case 1:
-						return false, amqp.ErrUnroutable
-					case 2:
-						return false, errors.New("lost before")
-					case 3:
-						return true, errors.New("lost after")
-					}
-					return true, nil
-				}
-				for range 40 {
-					_, stop := start(t, b, polling(t, "f1", "*/5 * * * * *"))
-					pass(time.Duration(random.IntN(20000)) * time.Millisecond)
-					stop()
-				}
-				ticks := b.ticks(t, zero)
-				if len(ticks) < 20 {
-					t.Errorf("just %d ticks", len(ticks))
-				}
-				for i := 1; i < len(ticks); i++ {
-					if ticks[i] <= ticks[i-1] {
-						t.Errorf("tick %v after %v", ticks[i], ticks[i-1])
-					}
-				}
-			})
-		})
-	}
 }
 
 func TestManyFlowsAreCheapAndBounded(t *testing.T) {
