@@ -308,7 +308,8 @@ func legible(picture, written Value) *Error {
 	return nil
 }
 
-// symbols are the default ones with those of the options in their place.
+// symbols are the default ones with those of the options in their place. What isn't text doesn't count, nor empty text for what has to be found in
+// the picture.
 func symbols(options Value) picture.Symbols {
 	sym := picture.DefaultSymbols()
 	if options.k != kObject {
@@ -318,7 +319,8 @@ func symbols(options Value) picture.Symbols {
 		"exponent-separator": &sym.Exponent, "infinity": &sym.Infinity, "minus-sign": &sym.Minus, "NaN": &sym.NaN,
 		"percent": &sym.Percent, "per-mille": &sym.PerMille, "zero-digit": &sym.Zero, "digit": &sym.Digit,
 		"pattern-separator": &sym.Pattern} {
-		if v := options.object().get(name); v.k == kString && v.n > 0 {
+		mayBeEmpty := at == &sym.Minus || at == &sym.Infinity || at == &sym.NaN
+		if v := options.object().get(name); v.k == kString && (v.n > 0 || mayBeEmpty) {
 			*at = v.str()
 		}
 	}

@@ -1,6 +1,10 @@
 package jsonata
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/openintegrationhub/leat/jsonata/internal/regex"
+)
 
 // typeMask is a set of argument types.
 type typeMask uint8
@@ -92,14 +96,7 @@ func parseSignature(text string) (*signature, *Error) {
 			if strings.IndexByte(choice, '<') >= 0 {
 				return nil, &Error{Code: "S0402", value: textValue(choice), Position: lenUTF16(text[:i]), start: -1}
 			}
-			p := param{mask: tMissing}
-			for j := range len(choice) {
-				p.mask |= typeLetters[choice[j]]
-			}
-			if strings.IndexByte(choice, ']') >= 0 {
-				p.mask = 0 // no choice: the reference makes a regular expression of it that nothing matches
-			}
-			s.params = append(s.params, p)
+			s.params = append(s.params, param{mask: choiceMask(choice)})
 			i = end
 		case '<':
 			if last == nil || !last.array && last.mask != tFunc {
@@ -118,6 +115,30 @@ func parseSignature(text string) (*signature, *Error) {
 		s.simple = s.simple && !p.many
 	}
 	return s, nil
+}
+
+// choiceMask is the set of types in parentheses. The reference makes a class of a regular expression of them, so ^ at the start means all others,
+// and s-z is a range.
+func choiceMask(choice string) typeMask {
+	mask, plain := tMissing, true
+	for i := range len(choice) {
+		m, known := typeLetters[choice[i]]
+		mask, plain = mask|m, plain && known
+	}
+	if plain {
+		return mask
+	}
+	class, err := regex.Compile("^["+choice+"m]$", "")
+	if err != nil {
+		return 0
+	}
+	mask = 0
+	for letter, m := range typeLetters {
+		if at, err := class.Match(regex.ASCII(string(letter)), 0, nil); err == nil && at != nil {
+			mask |= m
+		}
+	}
+	return mask
 }
 
 func textValue(s string) Value { return text(s) }

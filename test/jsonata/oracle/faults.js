@@ -82,6 +82,11 @@ exports.faults = {
       "if (str === undefined || typeof str === 'function' || (str !== null && typeof str === 'object')) return undefined;\n            str = String(str);\n" +
       "            re.lastIndex = typeof fromIndex === 'number' ? fromIndex : 0;", 1],
   ],
+  // What $formatNumber is given as symbols may be anything, and the empty text is then found everywhere in the picture.
+  symbols: [
+    ['properties[key] = options[key];',
+      "if(typeof options[key] === 'string' && (options[key] !== '' || ['minus-sign', 'infinity', 'NaN'].includes(key))) properties[key] = options[key];", 1],
+  ],
 };
 
 // load evaluates the reference's source with the faults of these names mended.
