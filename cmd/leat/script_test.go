@@ -22,6 +22,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/openintegrationhub/leat/component"
+	"github.com/openintegrationhub/leat/internal/polltest"
 )
 
 var update = flag.Bool("update", false, "write what the commands print into the stories")
@@ -204,16 +205,12 @@ func ready(ts *testscript.TestScript, _ bool, _ []string) {
 
 // wait asks done again and again, with a bound.
 func wait(ts *testscript.TestScript, what string, done func() (ok bool, state string)) {
-	deadline := time.Now().Add(patience)
-	for tick := time.NewTicker(10 * time.Millisecond); ; <-tick.C {
-		ok, state := done()
-		if ok {
-			tick.Stop()
-			return
-		}
-		if time.Now().After(deadline) {
-			ts.Fatalf("still not %s after %s:\n%s", what, patience, state)
-		}
+	var state string
+	if !polltest.Within(patience, func() (ok bool) {
+		ok, state = done()
+		return ok
+	}) {
+		ts.Fatalf("not within %s: %s\n%s", patience, what, state)
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/openintegrationhub/leat/internal/flow"
 	"github.com/openintegrationhub/leat/internal/message"
 	"github.com/openintegrationhub/leat/internal/plan"
+	"github.com/openintegrationhub/leat/internal/polltest"
 	"github.com/openintegrationhub/leat/internal/store"
 	"github.com/openintegrationhub/leat/internal/topology"
 )
@@ -107,12 +108,8 @@ func (w *world) publish(t *testing.T, key string, headers message.Headers, body 
 // await polls until ready is true, ten seconds at most.
 func await(t *testing.T, what string, ready func() bool) {
 	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(10 * time.Second); !ready(); <-tick.C {
-		if time.Now().After(end) {
-			t.Fatalf("waited in vain: %s", what)
-		}
+	if !polltest.Within(10*time.Second, ready) {
+		t.Fatalf("not within ten seconds: %s", what)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/openintegrationhub/leat/internal/broker"
 	"github.com/openintegrationhub/leat/internal/broker/wire"
+	"github.com/openintegrationhub/leat/internal/polltest"
 )
 
 // eventually polls until ok, for at most ten seconds.
@@ -25,12 +26,9 @@ func eventually(t testing.TB, what string, ok func() bool) {
 		}
 		runtime.Gosched()
 	}
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if ok() {
-			return
-		}
+	if !polltest.Within(10*time.Second, ok) {
+		t.Fatalf("not within ten seconds: %s", what)
 	}
-	t.Fatalf("after ten seconds still not: %s", what)
 }
 
 func method(channel uint16, id uint32, args ...[]byte) []byte {
@@ -146,11 +144,13 @@ func TestClientsThatAreSlowToLogInAreSentAway(t *testing.T) {
 		}
 		go func() { // one octet at a time, or none
 			defer c.Close()
+			pause := time.NewTicker(20 * time.Millisecond)
+			defer pause.Stop()
 			for j := 0; i%3 > 0; j = (j + 1) % len(hello()) {
 				if _, err := c.Write(hello()[j : j+1]); err != nil {
 					return
 				}
-				time.Sleep(20 * time.Millisecond)
+				<-pause.C
 			}
 			_, _ = io.Copy(io.Discard, c)
 		}()

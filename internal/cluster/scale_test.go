@@ -92,7 +92,7 @@ func TestThousandsOfFlows(t *testing.T) {
 	done := make(chan error)
 	begin := time.Now()
 	go func() { done <- source.Run(ctx) }()
-	w.eventually("all flows are open", time.Minute, func() (bool, string) { return open.Load() == int64(flows), fmt.Sprint(open.Load()) })
+	w.eventually("all flows are open", time.Minute, func() (bool, any) { return open.Load() == int64(flows), fmt.Sprint(open.Load()) })
 	took := time.Since(begin)
 	size := heap() - before
 
@@ -107,7 +107,7 @@ func TestThousandsOfFlows(t *testing.T) {
 	if err := w.Update(t.Context(), last); err != nil {
 		t.Fatal(err)
 	}
-	w.eventually("the last change is told", time.Minute, func() (bool, string) { return updates.Load() > told, "" })
+	w.eventually("the last change is told", time.Minute, func() (bool, any) { return updates.Load() > told, "" })
 	if n := updates.Load() - told; n != 1 {
 		t.Errorf("%d updates of status and one of a spec were told %d times, want once", flows, n)
 	}

@@ -140,16 +140,16 @@ func TestTicksComeOnceHoweverTheLeaderEnds(t *testing.T) {
 		schedulers[name] = w.startScheduler(name, kubeconfig)
 	}
 	more()
-	w.eventually("a first tick", 30*time.Second, func() (bool, string) { return len(got.get()) > 0, "" })
+	w.eventually("a first tick", 30*time.Second, func() (bool, any) { return len(got.get()) > 0, "" })
 	more()
 	goOn := func(what string) {
 		t.Helper()
 		n := len(got.get())
-		w.eventually(what, 60*time.Second, func() (bool, string) { return len(got.get()) >= n+3, fmt.Sprint(len(got.get()) - n) })
+		w.eventually(what, 60*time.Second, func() (bool, any) { return len(got.get()) >= n+3, fmt.Sprint(len(got.get()) - n) })
 	}
 	lead := func() (name string) {
 		t.Helper()
-		w.eventually("somebody leads", 60*time.Second, func() (bool, string) {
+		w.eventually("somebody leads", 60*time.Second, func() (bool, any) {
 			name = w.holder("leat-scheduler")
 			return schedulers[name] != nil, name
 		})

@@ -62,7 +62,7 @@ func ask(t testing.TB, method, url string, header ...string) (int, string) {
 // answers waits until an address answers like this.
 func (w *world) answers(method, url string, status int, text string, header ...string) {
 	w.t.Helper()
-	w.eventually(fmt.Sprintf("%s answers %d %s", url, status, text), 20*time.Second, func() (bool, string) {
+	w.eventually(fmt.Sprintf("%s answers %d %s", url, status, text), 20*time.Second, func() (bool, any) {
 		code, body := ask(w.t, method, url, header...)
 		return code == status && strings.Contains(body, text), fmt.Sprint(code, " ", body)
 	})
@@ -155,7 +155,7 @@ func TestTheAPIKnowsStepsByTheirKeysAndPeopleByTheirTokens(t *testing.T) {
 	user := topology.StepUser(w.namespace, "shop", "in")
 	for _, a := range apis {
 		r := a.http + "/v1/tasks/shop/steps/in"
-		w.eventually("the step's configuration", 20*time.Second, func() (bool, string) {
+		w.eventually("the step's configuration", 20*time.Second, func() (bool, any) {
 			request, _ := http.NewRequestWithContext(t.Context(), "GET", r, nil)
 			request.SetBasicAuth(user, secrets.Steps["in"].APIKey)
 			response, err := http.DefaultClient.Do(request)

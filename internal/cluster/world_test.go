@@ -28,6 +28,7 @@ import (
 	"github.com/openintegrationhub/leat/internal/cluster"
 	"github.com/openintegrationhub/leat/internal/kube"
 	"github.com/openintegrationhub/leat/internal/plan"
+	"github.com/openintegrationhub/leat/internal/polltest"
 	"github.com/openintegrationhub/leat/internal/topology"
 )
 
@@ -252,17 +253,7 @@ func (w *world) start(o cluster.Options, run func(context.Context, cluster.Optio
 }
 
 // eventually waits until done is true.
-func (w *world) eventually(what string, patience time.Duration, done func() (ok bool, state string)) {
+func (w *world) eventually(what string, patience time.Duration, done func() (ok bool, state any)) {
 	w.t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(patience); ; <-tick.C {
-		ok, state := done()
-		if ok {
-			return
-		}
-		if time.Now().After(end) {
-			w.t.Fatalf("waited %v in vain: %s; last: %s", patience, what, state)
-		}
-	}
+	polltest.Eventually(w.t, patience, what, done)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/openintegrationhub/leat/internal/flow"
 	"github.com/openintegrationhub/leat/internal/message"
 	"github.com/openintegrationhub/leat/internal/plan"
+	"github.com/openintegrationhub/leat/internal/polltest"
 )
 
 const mixed = `
@@ -232,18 +233,12 @@ func TestKillNoMessageIsLostWhenTheFerrySinks(t *testing.T) {
 		}
 		return len(seen), twice
 	}
-	ticker := time.NewTicker(10 * time.Millisecond)
-	defer ticker.Stop()
-	for end := time.Now().Add(30 * time.Second); ; <-ticker.C {
-		n, twice := count()
-		if n == messages {
-			t.Logf("%d messages, %d of them twice, over %d connections", n, twice, conns)
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatalf("%d of %d messages arrived", n, messages)
-		}
-	}
+	polltest.Eventually(t, 30*time.Second, "all messages arrived", func() (bool, any) {
+		n, _ := count()
+		return n == messages, n
+	})
+	_, twice := count()
+	t.Logf("%d messages, %d of them twice, over %d connections", messages, twice, conns)
 	if disorder > 0 {
 		t.Errorf("%d messages overtook others", disorder)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/openintegrationhub/leat/internal/plan"
+	"github.com/openintegrationhub/leat/internal/polltest"
 )
 
 // runProcess runs a command until it ends, with a consumer that never comes.
@@ -68,10 +69,8 @@ func TestAnEndedProcessLeavesNothingBehind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(5 * time.Second); alive(strings.TrimSpace(string(pid))); {
-		if time.Now().After(deadline) {
-			t.Fatal("its child still runs")
-		}
+	if !polltest.Within(5*time.Second, func() bool { return !alive(strings.TrimSpace(string(pid))) }) {
+		t.Fatal("its child still runs")
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/openintegrationhub/leat/component"
 	"github.com/openintegrationhub/leat/internal/flow"
 	"github.com/openintegrationhub/leat/internal/local"
+	"github.com/openintegrationhub/leat/internal/polltest"
 )
 
 // Goroutines of idle HTTP connections of the tests' own client are closed by each test; nothing else may stay.
@@ -210,17 +211,7 @@ func (w *world) arrive(step string, n int) []int {
 // eventually asks until it's true, with a bound that only a broken program reaches.
 func eventually(t *testing.T, what string, done func() (ok bool, state any)) {
 	t.Helper()
-	ticker := time.NewTicker(5 * time.Millisecond)
-	defer ticker.Stop()
-	for deadline := time.Now().Add(20 * time.Second); ; <-ticker.C {
-		ok, state := done()
-		if ok {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("still not %s: %v", what, state)
-		}
-	}
+	polltest.Eventually(t, 20*time.Second, what, done)
 }
 
 // buffer is a bytes.Buffer for several goroutines.

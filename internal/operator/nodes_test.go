@@ -209,8 +209,12 @@ func (n *nodes) consume(ctx context.Context, p *corev1.Pod, step string) error {
 			if !ok {
 				return
 			}
-			for n.is(n.lazy, step) && ctx.Err() == nil {
-				time.Sleep(5 * time.Millisecond) // a component at work
+			for n.is(n.lazy, step) { // a component at work
+				select {
+				case <-ctx.Done():
+					return
+				case <-time.After(5 * time.Millisecond):
+				}
 			}
 			if ctx.Err() != nil {
 				return

@@ -3,6 +3,7 @@ package operator_test
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/openintegrationhub/leat/internal/amqp"
 	"github.com/openintegrationhub/leat/internal/flow"
+	"github.com/openintegrationhub/leat/internal/polltest"
 	"github.com/openintegrationhub/leat/internal/rabbitmq"
 	"github.com/openintegrationhub/leat/internal/topology"
 	rabbit "github.com/openintegrationhub/leat/test/rabbitmq"
@@ -76,17 +78,13 @@ func TestQuorumQueuesDoWhatOthersDo(t *testing.T) {
 	}
 	holds := func(queue string, want int) {
 		t.Helper()
-		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) { // RabbitMQ has no event for it
-			if n, _, err := conn.Pending(queue); err != nil || n == want {
-				if err != nil {
-					t.Fatal(err)
-				}
-				return
+		polltest.Eventually(t, 20*time.Second, fmt.Sprintf("queue %s holds %d messages", queue, want), func() (bool, any) { // RabbitMQ has no event for it
+			n, _, err := conn.Pending(queue)
+			if err != nil {
+				t.Fatal(err)
 			}
-			if time.Now().After(deadline) {
-				t.Fatalf("queue %s doesn't hold %d messages", queue, want)
-			}
-		}
+			return n == want, n
+		})
 	}
 	send("rebound", map[string]any{"messageId": "r", "reboundIteration": int32(1)})
 	holds("shop:in:messages", 1)

@@ -30,6 +30,7 @@ import (
 	v1 "github.com/openintegrationhub/leat/api/v1"
 	"github.com/openintegrationhub/leat/internal/kube"
 	"github.com/openintegrationhub/leat/internal/operator"
+	"github.com/openintegrationhub/leat/internal/polltest"
 )
 
 // Limits that a thousand flows of three steps have to keep.
@@ -69,16 +70,15 @@ func TestScale(t *testing.T) {
 		t.Errorf("applied in %v, want %v for 1000; %d MB, want %d", applied, appliedWithin, memory, memoryMaxMB)
 	}
 	before := p.writes(t)
-	time.Sleep(30 * time.Second) // what is measured is that nothing happens
-	if after := p.writes(t); after != before {
-		t.Errorf("%d writes in 30 s of steady state", after-before)
+	if polltest.Within(30*time.Second, func() bool { return p.writes(t) != before }) {
+		t.Errorf("%d writes in 30 s of steady state", p.writes(t)-before)
 	}
 	p.end(t)
 	begin = time.Now()
 	p = startProcess(t, w, listener.Addr().String())
 	p.settled(t, flows)
 	settled := time.Since(begin)
-	time.Sleep(5 * time.Second)
+	polltest.Within(5*time.Second, func() bool { return p.writes(t) > 0 }) // none is right
 	t.Logf("a restart settles in %v with %d writes, resident memory %d MB", settled.Round(time.Millisecond), p.writes(t), p.memoryMB(t))
 	if settled > settledWithin || p.writes(t) > 0 {
 		t.Errorf("a restart settled in %v with %d writes, want %v and none", settled, p.writes(t), settledWithin)
@@ -110,7 +110,7 @@ func (w *world) createMany(flows int) {
 // waitApplied waits until each flow has its jobs and a status.
 func (w *world) waitApplied(flows int, begin time.Time) {
 	w.t.Helper()
-	for {
+	for { // seldom: such lists are work for the server that the operator needs
 		var jobs batchv1.JobList
 		var list v1.FlowList
 		if err := w.List(w.t.Context(), &jobs, client.InNamespace(w.namespace)); err != nil {
@@ -201,22 +201,21 @@ func (p *process) memoryMB(t *testing.T) int {
 func (p *process) quiet(t *testing.T) {
 	t.Helper()
 	last, since := p.writes(t), time.Now()
-	for time.Since(since) < 5*time.Second {
-		time.Sleep(200 * time.Millisecond)
+	polltest.Eventually(t, 5*time.Minute, "no writes for 5 s", func() (bool, any) {
 		if n := p.writes(t); n != last {
 			last, since = n, time.Now()
 		}
-	}
+		return time.Since(since) >= 5*time.Second, last
+	})
 }
 
 // settled waits until the process has looked at each flow.
 func (p *process) settled(t *testing.T, flows int) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Minute); p.ask(t, "reconciles") < flows; time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%d of %d flows were looked at", p.ask(t, "reconciles"), flows)
-		}
-	}
+	polltest.Eventually(t, 5*time.Minute, fmt.Sprintf("%d flows were looked at", flows), func() (bool, any) {
+		n := p.ask(t, "reconciles")
+		return n >= flows, n
+	})
 }
 
 func (p *process) end(t *testing.T) {

@@ -39,6 +39,7 @@ import (
 	"github.com/openintegrationhub/leat/internal/broker/management"
 	"github.com/openintegrationhub/leat/internal/kube"
 	"github.com/openintegrationhub/leat/internal/operator"
+	"github.com/openintegrationhub/leat/internal/polltest"
 )
 
 // apiServer is a real Kubernetes API server without nodes, shared by all tests of this package. `make cluster-programs` builds it; plain
@@ -383,17 +384,7 @@ func (w *world) held(queue string) int {
 // eventually asks until it's true, with a bound that only a broken program reaches.
 func (w *world) eventually(what string, done func() (ok bool, state any)) {
 	w.t.Helper()
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	for deadline := time.Now().Add(40 * time.Second); ; <-ticker.C {
-		ok, state := done()
-		if ok {
-			return
-		}
-		if time.Now().After(deadline) {
-			w.t.Fatalf("still not %s: %v", what, state)
-		}
-	}
+	polltest.Eventually(w.t, 40*time.Second, what, done)
 }
 
 func text(v any) string {

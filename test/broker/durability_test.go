@@ -14,6 +14,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/openintegrationhub/leat/internal/polltest"
 	"github.com/openintegrationhub/leat/test/broker/process"
 )
 
@@ -95,12 +96,8 @@ func (f *flood) count() (n int, quiet time.Duration) {
 // within polls until ok, for at most a minute.
 func within(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(time.Minute); !ok(); <-tick.C {
-		if time.Now().After(end) {
-			t.Fatalf("not within a minute: %s", what)
-		}
+	if !polltest.Within(time.Minute, ok) {
+		t.Fatalf("not within a minute: %s", what)
 	}
 }
 

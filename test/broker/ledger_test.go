@@ -1,7 +1,6 @@
 package broker_test
 
 import (
-	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -247,23 +246,11 @@ func (l *ledger) example(format string, args ...any) {
 // await polls the books, up to a minute.
 func (l *ledger) await(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
+	within(t, what, func() bool {
 		l.mu.Lock()
-		done := ok()
-		l.mu.Unlock()
-		if done {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("not within a minute: %s", what)
-		case <-tick.C:
-		}
-	}
+		defer l.mu.Unlock()
+		return ok()
+	})
 }
 
 // awaitConfirms waits until n more messages have been confirmed.

@@ -19,6 +19,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/openintegrationhub/leat/internal/polltest"
 )
 
 // binaries is where the programs under test are.
@@ -178,21 +180,9 @@ func (p *program) awaitReady() {
 // await polls until done, and fails the test after a while.
 func (p *program) await(what string, atMost time.Duration, done func() bool) {
 	p.t.Helper()
-	if !poll(atMost, done) {
+	if !polltest.Within(atMost, done) {
 		p.t.Fatalf("no %s within %v", what, atMost)
 	}
-}
-
-// poll asks done every few milliseconds until it says yes; false means that it didn't in time.
-func poll(atMost time.Duration, done func() bool) bool {
-	ticker := time.NewTicker(5 * time.Millisecond)
-	defer ticker.Stop()
-	for end := time.Now().Add(atMost); time.Now().Before(end); <-ticker.C {
-		if done() {
-			return true
-		}
-	}
-	return done()
 }
 
 // wait lets time pass.

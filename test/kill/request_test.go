@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/openintegrationhub/leat/internal/polltest"
 )
 
 func bodyOf(n int) io.Reader { return strings.NewReader(fmt.Sprintf(`{"id":%q}`, requestID(n))) }
@@ -66,7 +68,7 @@ func TestKillOfLeatLosesNoRequest(t *testing.T) {
 func finish(t *testing.T, p *program, s *sender, box *outbox, begin time.Time) {
 	t.Helper()
 	requests := len(s.tries)
-	poll(mailPatience(requests), func() bool {
+	polltest.Within(mailPatience(requests), func() bool {
 		box.look()
 		return len(box.mails) == requests
 	})

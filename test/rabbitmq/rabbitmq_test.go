@@ -11,6 +11,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/openintegrationhub/leat/internal/polltest"
 	"github.com/openintegrationhub/leat/test/rabbitmq"
 )
 
@@ -62,21 +63,14 @@ func TestNodeEndsWithAKilledTestProcess(t *testing.T) {
 	victim.Process.Kill()
 	victim.Wait()
 
-	deadline := time.After(20 * time.Second)
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		left, _ := filepath.Glob(filepath.Join(tmp, "leat-rabbitmq-*"))
+	polltest.Eventually(t, 20*time.Second, "nothing is left behind", func() (bool, any) {
+		left, err := filepath.Glob(filepath.Join(tmp, "leat-rabbitmq-*"))
+		if err != nil {
+			t.Fatal(err)
+		}
 		running := processesNaming(t, tmp)
-		if len(left) == 0 && running == 0 {
-			return
-		}
-		select {
-		case <-deadline:
-			t.Fatalf("left behind: folders %v, %d processes", left, running)
-		case <-tick.C:
-		}
-	}
+		return len(left) == 0 && running == 0, fmt.Sprintf("folders %v, %d processes", left, running)
+	})
 }
 
 // processesNaming counts processes whose environment names the folder, as all those of a node do.

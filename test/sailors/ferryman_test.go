@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/openintegrationhub/leat/internal/polltest"
 )
 
 // ferrymanRow is a message to a ferryman step, and what comes of it at the step behind and in the list of errors.
@@ -97,7 +99,7 @@ func (s *scene) ferry(r ferrymanRow) {
 		}
 		s.replied(*r.reply, got)
 	}
-	within(patience, func() bool {
+	polltest.Within(patience, func() bool {
 		return len(s.p.world().sunk(s.flow.Name)) >= before+len(r.sunk) && len(s.failures()) >= len(r.failures)
 	})
 	s.settled()

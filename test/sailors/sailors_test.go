@@ -12,6 +12,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/openintegrationhub/leat/internal/polltest"
 )
 
 // patience is the bound of every wait: only something broken reaches it.
@@ -113,28 +115,10 @@ func onBrokers(t *testing.T, test func(t *testing.T, p platform)) {
 	t.Run("rabbitmq", func(t *testing.T) { test(t, newCluster(t)) })
 }
 
-// within asks until it's true, for as long as that; false means that it never was.
-func within(atMost time.Duration, done func() bool) bool {
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	for deadline := time.Now().Add(atMost); time.Now().Before(deadline); <-ticker.C {
-		if done() {
-			return true
-		}
-	}
-	return done()
-}
-
 // eventually asks until it's true, with a bound.
 func eventually(t testing.TB, what string, done func() (ok bool, state any)) {
 	t.Helper()
-	var state any
-	if !within(patience, func() (ok bool) {
-		ok, state = done()
-		return ok
-	}) {
-		t.Fatalf("still not %s: %v", what, state)
-	}
+	polltest.Eventually(t, patience, what, done)
 }
 
 // build makes the leat program.

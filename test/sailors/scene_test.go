@@ -23,6 +23,7 @@ import (
 
 	"github.com/openintegrationhub/leat/internal/flow"
 	"github.com/openintegrationhub/leat/internal/message"
+	"github.com/openintegrationhub/leat/internal/polltest"
 	"github.com/openintegrationhub/leat/internal/topology"
 )
 
@@ -241,7 +242,7 @@ func (s *scene) from(n int) []string {
 // expect waits until all queues are empty again and fails unless just these messages were published after the first n.
 func (s *scene) expect(n int, want []string) {
 	s.t.Helper()
-	within(patience, func() bool { return len(s.from(n)) >= len(want) })
+	polltest.Within(patience, func() bool { return len(s.from(n)) >= len(want) })
 	s.settled()
 	got := s.from(n)
 	slices.Sort(got)
@@ -364,7 +365,7 @@ func (s *scene) expectFailures(want ...string) {
 		}
 		return got
 	}
-	within(10*time.Second, func() bool { return slices.Equal(want, reasons()) })
+	polltest.Within(10*time.Second, func() bool { return slices.Equal(want, reasons()) })
 	if diff := cmp.Diff(want, reasons(), cmpopts.EquateEmpty()); diff != "" {
 		s.t.Errorf("list of errors (-want +got):\n%s", diff)
 	}

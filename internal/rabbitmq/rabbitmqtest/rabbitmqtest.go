@@ -11,6 +11,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/openintegrationhub/leat/internal/polltest"
 	"github.com/openintegrationhub/leat/internal/rabbitmq"
 )
 
@@ -128,14 +129,7 @@ func wantError(t *testing.T, err error, status int, reason string) {
 // eventually waits up to 15 s for what the broker reports late.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.After(15 * time.Second)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-deadline:
-			t.Fatalf("not within 15 s: %s", what)
-		case <-tick.C:
-		}
+	if !polltest.Within(15*time.Second, ok) {
+		t.Fatalf("not within 15 s: %s", what)
 	}
 }
