@@ -143,6 +143,9 @@ func (e *Error) describe() string {
 
 // brief is v as JSON, cut to a length that suits a message.
 func brief(v Value) string {
+	if v.k == kNumber {
+		return formatNumber(v.num()) // JSON has no Infinity
+	}
 	const longest = 60
 	b, _ := appendJSON(nil, v, printer{most: 2 * longest}) // what was written before the limit will do
 	if len(b) > longest {

@@ -155,8 +155,9 @@ func fnType(_ *call, args []Value) (Value, *Error) {
 	case kBool:
 		return text("boolean"), nil
 	case kNumber:
-		if args[0].num() != args[0].num() {
-			return text("object"), nil // as the reference calls NaN
+		ok, err := finite(args[0])
+		if !ok {
+			return text("object"), err // as the reference calls NaN
 		}
 		return text("number"), nil
 	case kString:

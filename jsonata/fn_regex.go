@@ -105,6 +105,7 @@ type found struct {
 	start, end int
 	groups     []Value
 	next       Value // a custom matcher's function for the next match
+	given      Value // what a custom matcher gave
 }
 
 func (m *found) object(position string) *object {
@@ -184,7 +185,9 @@ func (c *call) customMatches(f *function, s *subject, each func(m *found) (bool,
 		if err != nil {
 			return err
 		}
-		v = finish(v)
+		if f.native == nil { // an empty sequence of a built-in function is no match object, rather than no match
+			v = finish(v)
+		}
 		if v.k == kUndefined {
 			return nil
 		}
@@ -213,7 +216,7 @@ func matchOf(v Value) (*found, bool) {
 	if start.k != kNumber && end.k != kNumber || groups.k != kArray || next.k != kFunc {
 		return nil, false
 	}
-	m := &found{next: next, groups: groups.array().appendTo(nil)}
+	m := &found{given: v, next: next, groups: groups.array().appendTo(nil)}
 	if t := o.get("match"); t.k == kString {
 		m.text = t.str()
 	}
@@ -379,7 +382,7 @@ func fnReplace(c *call, args []Value) (Value, *Error) {
 		start := max(min(m.start, sub.length()), at)
 		c.ev.text = append(c.ev.text, sub.cut(at, start)...)
 		at = min(start+lenUTF16(m.text), sub.length())
-		if err := c.appendReplacement(m, args[2]); err != nil {
+		if err := c.appendReplacement(args[1].fn(), sub, m, args[2]); err != nil {
 			return false, err
 		}
 		count++
@@ -411,11 +414,13 @@ func (c *call) replaceText(s, pattern string, with Value, most float64) (Value, 
 }
 
 // appendReplacement appends what takes the place of a match: the function's result, or the string with its $1 filled in.
-func (c *call) appendReplacement(m *found, with Value) *Error {
+func (c *call) appendReplacement(pattern *function, s *subject, m *found, with Value) *Error {
 	if with.k == kFunc {
-		o := m.object("start")
-		o.set("end", number(float64(m.end)))
-		v, err := c.ev.call(with.fn(), []Value{objectValue(o)}, null, c.env)
+		match := m.given
+		if match.k == kUndefined {
+			match = matchResult(pattern, s, m)
+		}
+		v, err := c.ev.call(with.fn(), []Value{match}, null, c.env)
 		if err != nil {
 			return err
 		}

@@ -265,12 +265,9 @@ func (n *negate) eval(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 	}
 	ok, err := finite(v)
 	if err == nil && !ok {
-		err = failToken("D1002", "-", v)
+		err = failToken("D1002", "-", v).at(n.at)
 	}
-	if err != nil {
-		return v, err.at(n.at)
-	}
-	return number(-v.num()), nil
+	return number(-v.num()), err
 }
 
 // concat is the & operator over all its operands.

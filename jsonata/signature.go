@@ -49,6 +49,7 @@ func typeOf(v Value) typeMask {
 type param struct {
 	mask     typeMask
 	array    bool     // type a: other values are wrapped into an array
+	typed    bool     // has a type parameter
 	sub      string   // type parameter of an array: a<sub>
 	subMask  typeMask // of its first letter
 	context  bool     // -: may be left out, the context takes its place
@@ -103,7 +104,7 @@ func parseSignature(text string) (*signature, *Error) {
 				return nil, &Error{Code: "S0401", value: textValue(last.letter()), Position: lenUTF16(text[:i]), start: -1}
 			}
 			end := closing(text, i, '<', '>')
-			last.sub = text[i+1 : end]
+			last.typed, last.sub = true, text[i+1:end]
 			if last.sub != "" {
 				last.subMask = typeLetters[last.sub[0]]
 			}
@@ -380,7 +381,7 @@ func (s *signature) fitsOneToOne(ev *evaluator, args []Value) (bool, *Error) {
 		if t&p.mask == 0 || p.array && t != tArray && t != tMissing {
 			return false, nil
 		}
-		if p.sub == "" || !p.array || t != tArray {
+		if !p.typed || !p.array || t != tArray {
 			continue
 		}
 		if all, err := p.allItems(ev, a.array()); !all || err != nil {
@@ -425,7 +426,7 @@ func (p *param) convert(ev *evaluator, arg Value, t typeMask, exact bool) (Value
 		return arg, nil
 	}
 	if t == tArray && arg.k == kArray {
-		if p.sub == "" {
+		if !p.typed {
 			return arg, nil
 		}
 		all, err := p.allItems(ev, arg.array())
@@ -434,7 +435,7 @@ func (p *param) convert(ev *evaluator, arg Value, t typeMask, exact bool) (Value
 		}
 		return arg, err
 	}
-	if p.sub != "" && !exact {
+	if p.typed && !exact {
 		return arg, fail("T0412", arg)
 	}
 	return plain([]Value{arg}), nil

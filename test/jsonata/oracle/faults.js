@@ -82,10 +82,12 @@ exports.faults = {
       "if (str === undefined || typeof str === 'function' || (str !== null && typeof str === 'object')) return undefined;\n            str = String(str);\n" +
       "            re.lastIndex = typeof fromIndex === 'number' ? fromIndex : 0;", 1],
   ],
-  // What $formatNumber is given as symbols may be anything, and the empty text is then found everywhere in the picture.
+  // What $formatNumber is given as symbols may be anything, the empty text is found everywhere in the picture, and of a zero digit of several
+  // characters the first one counts in one place and all of them in another.
   symbols: [
     ['properties[key] = options[key];',
-      "if(typeof options[key] === 'string' && (options[key] !== '' || ['minus-sign', 'infinity', 'NaN'].includes(key))) properties[key] = options[key];", 1],
+      "if(typeof options[key] === 'string' && (options[key] !== '' || ['minus-sign', 'infinity', 'NaN'].includes(key))) {\n" +
+      "                    properties[key] = key === 'zero-digit' ? options[key].charAt(0) : options[key];\n                }", 1],
   ],
 };
 
