@@ -256,7 +256,7 @@ func (n *path) result(ev *evaluator, v Value, fr *frame, err *Error) (Value, *Er
 // result of the last step is returned as it is.
 func (n *path) step(ev *evaluator, st *step, in *array, fr *frame, last bool, out []Value) ([]Value, Value, *Error) {
 	if st.sort != nil {
-		return n.sortStep(ev, st, in, fr, out)
+		return n.sortStep(ev, st, in, fr, last, out)
 	}
 	results := 0
 	var held Value // the only result so far, when it's an array that may have to stay whole
@@ -316,7 +316,7 @@ func (n *path) item(ev *evaluator, st *step, in Value, fr *frame) (v Value, err 
 	return v, nil
 }
 
-func (n *path) sortStep(ev *evaluator, st *step, in *array, fr *frame, out []Value) ([]Value, Value, *Error) {
+func (n *path) sortStep(ev *evaluator, st *step, in *array, fr *frame, last bool, out []Value) ([]Value, Value, *Error) {
 	items, err := st.sort.items(ev, in, fr)
 	if err != nil {
 		return out, Value{}, err
@@ -332,6 +332,9 @@ func (n *path) sortStep(ev *evaluator, st *step, in *array, fr *frame, out []Val
 	}
 	if v.k != kArray {
 		return append(out, v), Value{}, nil
+	}
+	if picked := v.array(); !picked.is(seq) && (last || picked.len() == 0) {
+		return out, v, nil // an item that is an array stays one
 	}
 	return v.array().appendTo(out), Value{}, nil
 }
