@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -21,14 +20,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	clientset "k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	v1 "github.com/openintegrationhub/leat/api/v1"
 	"github.com/openintegrationhub/leat/internal/amqp"
 	"github.com/openintegrationhub/leat/internal/api"
 	"github.com/openintegrationhub/leat/internal/cluster"
+	"github.com/openintegrationhub/leat/internal/kubetest"
 	"github.com/openintegrationhub/leat/internal/message"
 	"github.com/openintegrationhub/leat/internal/plan"
 	"github.com/openintegrationhub/leat/internal/store"
@@ -37,23 +35,7 @@ import (
 // TestClusterScripts runs the stories of testdata/cluster: the command line against a real API server, through which it reaches the platform's services.
 // Behind those are the real guard and the real list of errors; the router just says what it was asked.
 func TestClusterScripts(t *testing.T) {
-	if os.Getenv("LEAT_CLUSTER") == "" {
-		t.Skip("needs a Kubernetes API server: LEAT_CLUSTER=1 runs it")
-	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	e := &envtest.Environment{BinaryAssetsDirectory: filepath.Join(cache, "kube-here", "bin"), CRDDirectoryPaths: []string{"../../platform/crd"},
-		ErrorIfCRDPathMissing: true, ControlPlaneStartTimeout: 2 * time.Minute, ControlPlaneStopTimeout: time.Minute}
-	if assets := os.Getenv("KUBEBUILDER_ASSETS"); assets != "" {
-		e.BinaryAssetsDirectory = assets
-	}
-	config, err := e.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { e.Stop() })
+	config := kubetest.Config(t)
 	k, err := clientset.NewForConfig(config)
 	if err != nil {
 		t.Fatal(err)
@@ -210,10 +192,5 @@ func (p *platform) token(account string) string {
 // write writes a kubeconfig whose namespace is "flows".
 func (p *platform) write(path string, user *clientcmdapi.AuthInfo) {
 	p.t.Helper()
-	c := clientcmdapi.NewConfig()
-	c.Clusters["c"] = &clientcmdapi.Cluster{Server: p.config.Host, CertificateAuthorityData: p.config.CAData}
-	c.AuthInfos["u"] = user
-	c.Contexts["x"] = &clientcmdapi.Context{Cluster: "c", AuthInfo: "u", Namespace: "flows"}
-	c.CurrentContext = "x"
-	p.must(clientcmd.WriteToFile(*c, path))
+	kubetest.Kubeconfig(p.t, path, p.config, "flows", user)
 }

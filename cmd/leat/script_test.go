@@ -22,13 +22,14 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/openintegrationhub/leat/component"
+	"github.com/openintegrationhub/leat/internal/kubetest"
 	"github.com/openintegrationhub/leat/internal/polltest"
 )
 
 var update = flag.Bool("update", false, "write what the commands print into the stories")
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"leat": main, "kubectl-flows": main, "greeter": greeter})
+	testscript.Main(kubetest.Main{M: m}, map[string]func(){"leat": main, "kubectl-flows": main, "greeter": greeter})
 }
 
 // The stories of testdata/script have these commands besides those of testscript:

@@ -5,8 +5,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/client-go/rest"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	v1 "github.com/openintegrationhub/leat/api/v1"
 	"github.com/openintegrationhub/leat/internal/plan"
@@ -45,14 +43,4 @@ func (k *keeper) Keep(ctx context.Context, flows []*Flow) error { return k.keep(
 // FreshLease returns a lease that was renewed at that time.
 func FreshLease(duration time.Duration, renewed time.Time) *Lease {
 	return &Lease{opts: LeaseOptions{Duration: duration}, lock: &lock{renewed: renewed}}
-}
-
-// Kubeconfig is how a program can reach the API server of config.
-func Kubeconfig(config *rest.Config, namespace string) clientcmdapi.Config {
-	c := clientcmdapi.NewConfig()
-	c.Clusters["test"] = &clientcmdapi.Cluster{Server: config.Host, CertificateAuthorityData: config.CAData}
-	c.AuthInfos["test"] = &clientcmdapi.AuthInfo{ClientCertificateData: config.CertData, ClientKeyData: config.KeyData, Token: config.BearerToken}
-	c.Contexts["test"] = &clientcmdapi.Context{Cluster: "test", AuthInfo: "test", Namespace: namespace}
-	c.CurrentContext = "test"
-	return *c
 }

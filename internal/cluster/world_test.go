@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -17,9 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/yaml"
 
 	v1 "github.com/openintegrationhub/leat/api/v1"
@@ -27,47 +24,18 @@ import (
 	"github.com/openintegrationhub/leat/internal/broker"
 	"github.com/openintegrationhub/leat/internal/cluster"
 	"github.com/openintegrationhub/leat/internal/kube"
+	"github.com/openintegrationhub/leat/internal/kubetest"
 	"github.com/openintegrationhub/leat/internal/plan"
 	"github.com/openintegrationhub/leat/internal/polltest"
 	"github.com/openintegrationhub/leat/internal/topology"
 )
-
-// apiServer is a real Kubernetes API server without nodes, shared by all tests of this package.
-var apiServer = sync.OnceValues(func() (*envtest.Environment, error) {
-	assets := os.Getenv("KUBEBUILDER_ASSETS")
-	if assets == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			return nil, err
-		}
-		assets = filepath.Join(cache, "kube-here", "bin")
-	}
-	e := &envtest.Environment{
-		BinaryAssetsDirectory: assets, CRDDirectoryPaths: []string{"../../platform/crd"}, ErrorIfCRDPathMissing: true,
-		ControlPlaneStartTimeout: 2 * time.Minute, ControlPlaneStopTimeout: time.Minute, Scheme: kube.Scheme(),
-	}
-	if _, err := e.Start(); err != nil {
-		return nil, fmt.Errorf("start Kubernetes API server (test/cluster/build.sh api builds it): %w", err)
-	}
-	started = e
-	return e, nil
-})
-
-var started *envtest.Environment
 
 // TestMain may also be a scheduler: see startScheduler.
 func TestMain(m *testing.M) {
 	if name := os.Getenv("LEAT_TEST_SCHEDULER"); name != "" {
 		os.Exit(beScheduler(name))
 	}
-	code := m.Run()
-	if started != nil {
-		if err := started.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, "stop Kubernetes API server:", err)
-			code = 1
-		}
-	}
-	os.Exit(code)
+	os.Exit(kubetest.Main{M: m}.Run())
 }
 
 // world is a namespace of flows and an embedded broker. The test plays the operator.
@@ -86,14 +54,8 @@ const password = "secret"
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	if os.Getenv("LEAT_CLUSTER") == "" {
-		t.Skip("needs a Kubernetes API server: LEAT_CLUSTER=1 runs it")
-	}
-	e, err := apiServer()
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &world{t: t, config: e.Config, namespace: "t-" + strings.ToLower(rand.Text()[:10]), logger: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	w := &world{t: t, config: kubetest.Config(t), namespace: "t-" + strings.ToLower(rand.Text()[:10]), logger: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	var err error
 	if w.Client, err = client.New(w.config, client.Options{Scheme: kube.Scheme()}); err != nil {
 		t.Fatal(err)
 	}
@@ -151,13 +113,7 @@ func (w *world) create(o client.Object) {
 func (w *world) kubeconfig() string {
 	w.t.Helper()
 	path := filepath.Join(w.t.TempDir(), "kubeconfig")
-	text, err := clientcmd.Write(cluster.Kubeconfig(w.config, w.namespace))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if err := os.WriteFile(path, text, 0o600); err != nil {
-		w.t.Fatal(err)
-	}
+	kubetest.Kubeconfig(w.t, path, w.config, w.namespace, nil)
 	return path
 }
 

@@ -16,6 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
+
+	"github.com/openintegrationhub/leat/internal/kubetest"
 )
 
 // admit asks the API server whether it would take a flow, as its author wrote it.
@@ -34,7 +36,7 @@ func admit(t *testing.T, k client.Client, text []byte) error {
 // anyClient has no types, as kubectl.
 func anyClient(t *testing.T) client.Client {
 	t.Helper()
-	k, err := client.New(needCluster(t), client.Options{Scheme: runtime.NewScheme()})
+	k, err := client.New(kubetest.Config(t), client.Options{Scheme: runtime.NewScheme()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +45,7 @@ func anyClient(t *testing.T) client.Client {
 
 func TestTheExamplesAreTakenUnchanged(t *testing.T) {
 	k := anyClient(t)
-	typed, err := client.New(needCluster(t), client.Options{})
+	typed, err := client.New(kubetest.Config(t), client.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

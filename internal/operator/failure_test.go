@@ -28,20 +28,24 @@ func (w *world) secretGone(name string) error {
 func (w *world) end(job batchv1.Job, how batchv1.JobConditionType) {
 	w.t.Helper()
 	now := metav1.Now()
-	job.Status.StartTime = &now
-	criterion := batchv1.JobSuccessCriteriaMet
-	if how == batchv1.JobFailed {
-		criterion = batchv1.JobFailureTarget
-	} else {
-		job.Status.CompletionTime = &now
-	}
-	job.Status.Conditions = []batchv1.JobCondition{
-		{Type: criterion, Status: corev1.ConditionTrue, LastTransitionTime: now, LastProbeTime: now},
-		{Type: how, Status: corev1.ConditionTrue, LastTransitionTime: now, LastProbeTime: now},
-	}
-	if err := w.Status().Update(w.t.Context(), &job); err != nil {
-		w.t.Fatal(err)
-	}
+	w.eventually("job ended", func() (bool, any) { // the operator may change it meanwhile
+		if err := w.Get(w.t.Context(), client.ObjectKeyFromObject(&job), &job); err != nil {
+			w.t.Fatal(err)
+		}
+		job.Status.StartTime = &now
+		criterion := batchv1.JobSuccessCriteriaMet
+		if how == batchv1.JobFailed {
+			criterion = batchv1.JobFailureTarget
+		} else {
+			job.Status.CompletionTime = &now
+		}
+		job.Status.Conditions = []batchv1.JobCondition{
+			{Type: criterion, Status: corev1.ConditionTrue, LastTransitionTime: now, LastProbeTime: now},
+			{Type: how, Status: corev1.ConditionTrue, LastTransitionTime: now, LastProbeTime: now},
+		}
+		err := w.Status().Update(w.t.Context(), &job)
+		return err == nil, err
+	})
 }
 
 func TestAJobThatEndsIsReplacedForEver(t *testing.T) {

@@ -21,14 +21,13 @@ import (
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
-	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	v1 "github.com/openintegrationhub/leat/api/v1"
 	"github.com/openintegrationhub/leat/internal/kube"
+	"github.com/openintegrationhub/leat/internal/kubetest"
 	"github.com/openintegrationhub/leat/internal/operator"
 	"github.com/openintegrationhub/leat/internal/polltest"
 )
@@ -146,9 +145,7 @@ type process struct {
 func startProcess(t *testing.T, w *world, broker string) *process {
 	t.Helper()
 	kubeconfig := t.TempDir() + "/kubeconfig"
-	if err := writeKubeconfig(w.config, kubeconfig); err != nil {
-		t.Fatal(err)
-	}
+	kubetest.Kubeconfig(t, kubeconfig, w.config, "", nil)
 	command := exec.Command(os.Args[0])
 	command.Env = append(os.Environ(), "LEAT_OPERATOR_PROCESS=1", "GOGC=50", "KUBECONFIG="+kubeconfig, "NAMESPACES="+w.namespace,
 		"RABBITMQ_URI=amqp://operator:"+operatorPassword+"@"+broker, "RABBITMQ_MANAGEMENT_URI=http://operator:"+operatorPassword+"@"+w.web.Listener.Addr().String())
@@ -295,12 +292,3 @@ func reconciles() int {
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
-func writeKubeconfig(c *rest.Config, path string) error {
-	k := clientcmdapi.NewConfig()
-	k.Clusters["it"] = &clientcmdapi.Cluster{Server: c.Host, CertificateAuthorityData: c.CAData, InsecureSkipTLSVerify: len(c.CAData) == 0}
-	k.AuthInfos["me"] = &clientcmdapi.AuthInfo{ClientCertificateData: c.CertData, ClientKeyData: c.KeyData, Token: c.BearerToken}
-	k.Contexts["it"] = &clientcmdapi.Context{Cluster: "it", AuthInfo: "me"}
-	k.CurrentContext = "it"
-	return clientcmd.WriteToFile(*k, path)
-}

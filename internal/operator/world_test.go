@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -29,7 +28,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/yaml"
 
@@ -38,36 +36,10 @@ import (
 	"github.com/openintegrationhub/leat/internal/broker"
 	"github.com/openintegrationhub/leat/internal/broker/management"
 	"github.com/openintegrationhub/leat/internal/kube"
+	"github.com/openintegrationhub/leat/internal/kubetest"
 	"github.com/openintegrationhub/leat/internal/operator"
 	"github.com/openintegrationhub/leat/internal/polltest"
 )
-
-// apiServer is a real Kubernetes API server without nodes, shared by all tests of this package. `make cluster-programs` builds it; plain
-// `make test` does without.
-var apiServer = sync.OnceValues(func() (*envtest.Environment, error) {
-	assets := os.Getenv("KUBEBUILDER_ASSETS")
-	if assets == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			return nil, err
-		}
-		assets = filepath.Join(cache, "kube-here", "bin")
-	}
-	if _, err := os.Stat(filepath.Join(assets, "kube-apiserver")); err != nil {
-		return nil, fmt.Errorf("no Kubernetes API server in %s: `test/cluster/build.sh api` builds it", assets)
-	}
-	e := &envtest.Environment{
-		BinaryAssetsDirectory: assets, CRDDirectoryPaths: []string{"../../platform/crd"}, ErrorIfCRDPathMissing: true,
-		ControlPlaneStartTimeout: 2 * time.Minute, ControlPlaneStopTimeout: time.Minute, Scheme: kube.Scheme(),
-	}
-	if _, err := e.Start(); err != nil {
-		return nil, fmt.Errorf("start Kubernetes API server: %w", err)
-	}
-	started = e
-	return e, nil
-})
-
-var started *envtest.Environment
 
 func TestMain(m *testing.M) {
 	if os.Getenv("LEAT_OPERATOR_PROCESS") != "" { // of TestScale
@@ -78,14 +50,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	log.SetLogger(logr.Discard()) // of what is outside of any operator
-	code := m.Run()
-	if started != nil {
-		if err := started.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, "stop Kubernetes API server:", err)
-			code = 1
-		}
-	}
-	os.Exit(code)
+	os.Exit(kubetest.Main{M: m}.Run())
 }
 
 // world is a namespace with an operator, a broker, and something that plays the kubelet.
@@ -105,22 +70,10 @@ type world struct {
 
 const operatorPassword = "operator-password"
 
-func needCluster(t testing.TB) *rest.Config {
-	t.Helper()
-	if os.Getenv("LEAT_CLUSTER") == "" && os.Getenv("KUBEBUILDER_ASSETS") == "" {
-		t.Skip("needs a Kubernetes API server: LEAT_CLUSTER=1 runs it")
-	}
-	e, err := apiServer()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return e.Config
-}
-
 // newWorld makes a world whose operator runs.
 func newWorld(t testing.TB, settings ...string) *world {
 	t.Helper()
-	w := &world{t: t, config: needCluster(t), settings: settings, log: new(buffer), away: new(gate), namespace: "t-" + strings.ToLower(rand.Text()[:10])}
+	w := &world{t: t, config: kubetest.Config(t), settings: settings, log: new(buffer), away: new(gate), namespace: "t-" + strings.ToLower(rand.Text()[:10])}
 	var err error
 	if w.Client, err = client.New(w.config, client.Options{Scheme: kube.Scheme()}); err != nil {
 		t.Fatal(err)

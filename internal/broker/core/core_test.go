@@ -101,6 +101,34 @@ func TestPrefetchHoldsBackAndAcksLetGoOn(t *testing.T) {
 	b.expect("c 4 4")
 }
 
+func TestConsumersOfOneQueueTakeTurnsWithTheirChannelsPrefetch(t *testing.T) {
+	b := newBed(t, false)
+	b.queue("q")
+	b.must(b.ch.Qos(0, 1, true))
+	b.consume("q", "c", false)
+	b.consume("q", "d", false)
+	b.publish("", "q", "1", "2", "3", "4")
+	b.expect("c 1 1")
+	for i, want := range []string{"d 2 2", "c 3 3", "d 4 4"} {
+		b.must(b.ch.Ack(uint64(i+1), false))
+		b.expect(want)
+	}
+}
+
+func TestAMessageThatCouldntWaitIsGoneOncePutBack(t *testing.T) {
+	b := newBed(t, false)
+	b.queue("dead")
+	q := b.queue("q", "x-message-ttl", int32(0), "x-dead-letter-exchange", "", "x-dead-letter-routing-key", "dead")
+	b.consume("q", "c", false)
+	b.publish("", "q", "m")
+	b.expect("c 1 m")
+	b.must(b.ch.Nack(1, false, true)) // within the same millisecond
+	b.expect()
+	if dead := b.v.queues["dead"].ready(); dead != 1 || q.ready() != 0 {
+		t.Errorf("%d dead and %d ready, want 1 and 0", dead, q.ready())
+	}
+}
+
 func TestAClientWithoutRoomGetsNothingUntilItHas(t *testing.T) {
 	b := newBed(t, false)
 	b.queue("q")
