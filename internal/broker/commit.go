@@ -39,11 +39,29 @@ func (b *Broker) commit() {
 			b.commitAll(false)
 		case w := <-b.writes:
 			b.commitAll(false) // what it may refer to comes first
-			w.done <- b.commitOps(w.ops)
+			b.commitWrites(w)
 		case <-b.stop:
 			b.commitAll(true)
 			return
 		}
+	}
+}
+
+// commitWrites writes w and the others that wait by now, as one.
+func (b *Broker) commitWrites(w write) {
+	group, lists := []write{w}, [][]core.Op{w.ops}
+	for {
+		select {
+		case w := <-b.writes:
+			group, lists = append(group, w), append(lists, w.ops)
+			continue
+		default:
+		}
+		break
+	}
+	err := b.commitOps(lists...)
+	for _, w := range group {
+		w.done <- err
 	}
 }
 

@@ -3,6 +3,7 @@ package operator_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -58,11 +59,9 @@ func TestScale(t *testing.T) {
 	begin := time.Now()
 	w.createMany(flows)
 	created := time.Since(begin)
-	w.waitApplied(flows, begin)
-	applied := time.Since(begin)
+	applied := w.applied(p, flows).Sub(begin)
 	memory := p.memoryMB(t)
 	writes := p.writes(t)
-	p.quiet(t)
 	t.Logf("%d flows of 3 steps: created in %v, applied in %v, %d writes (%.1f a flow), resident memory %d MB, %d ms of processor time, %d MB of live heap", flows,
 		created.Round(time.Millisecond), applied.Round(time.Millisecond), writes, float64(writes)/float64(flows), memory, p.ask(t, "cpu"), p.ask(t, "heap"))
 	if scale := max(1, float64(flows)/1000); applied > time.Duration(scale*float64(appliedWithin)) || memory > int(scale*memoryMaxMB) {
@@ -106,34 +105,26 @@ func (w *world) createMany(flows int) {
 	group.Wait()
 }
 
-// waitApplied waits until each flow has its jobs and a status.
-func (w *world) waitApplied(flows int, begin time.Time) {
+// applied returns when the operator did its last write, after which each flow has its jobs and a status. It asks the operator while it waits: lists
+// of everything, again and again, would be most of what the API server does.
+func (w *world) applied(p *process, flows int) time.Time {
 	w.t.Helper()
-	for { // seldom: such lists are work for the server that the operator needs
-		var jobs batchv1.JobList
-		var list v1.FlowList
-		if err := w.List(w.t.Context(), &jobs, client.InNamespace(w.namespace)); err != nil {
-			w.t.Fatal(err)
-		}
-		if len(jobs.Items) == 3*flows {
-			if err := w.List(w.t.Context(), &list, client.InNamespace(w.namespace)); err != nil {
-				w.t.Fatal(err)
-			}
-			told := 0
-			for i := range list.Items {
-				if len(list.Items[i].Status.Steps) == 3 {
-					told++
-				}
-			}
-			if told == flows {
-				return
-			}
-		}
-		if time.Since(begin) > 20*time.Minute {
-			w.t.Fatalf("%d of %d jobs after 20 minutes", len(jobs.Items), 3*flows)
-		}
-		time.Sleep(500 * time.Millisecond)
+	last := p.quiet(w.t)
+	var jobs batchv1.JobList
+	var list v1.FlowList
+	if err := errors.Join(w.List(w.t.Context(), &jobs, client.InNamespace(w.namespace)), w.List(w.t.Context(), &list, client.InNamespace(w.namespace))); err != nil {
+		w.t.Fatal(err)
 	}
+	told := 0
+	for i := range list.Items {
+		if len(list.Items[i].Status.Steps) == 3 {
+			told++
+		}
+	}
+	if len(jobs.Items) != 3*flows || told != flows {
+		w.t.Fatalf("%d jobs and %d flows with a status, want 3 and 1 for each of %d", len(jobs.Items), told, flows)
+	}
+	return last
 }
 
 // process is an operator in a process of its own.
@@ -166,7 +157,7 @@ func startProcess(t *testing.T, w *world, broker string) *process {
 }
 
 // ask reads one of the process's numbers.
-func (p *process) ask(t *testing.T, what string) int {
+func (p *process) ask(t testing.TB, what string) int {
 	t.Helper()
 	answer, err := http.Get(p.url + "/" + what)
 	if err != nil {
@@ -180,7 +171,7 @@ func (p *process) ask(t *testing.T, what string) int {
 	return n
 }
 
-func (p *process) writes(t *testing.T) int { t.Helper(); return p.ask(t, "writes") }
+func (p *process) writes(t testing.TB) int { t.Helper(); return p.ask(t, "writes") }
 
 func (p *process) memoryMB(t *testing.T) int {
 	t.Helper()
@@ -194,16 +185,17 @@ func (p *process) memoryMB(t *testing.T) int {
 	return kb / 1024
 }
 
-// quiet waits until the process hasn't written for 5 s.
-func (p *process) quiet(t *testing.T) {
+// quiet waits until the process has nothing to do and hasn't written for 5 s, and returns when that began.
+func (p *process) quiet(t testing.TB) (since time.Time) {
 	t.Helper()
 	last, since := p.writes(t), time.Now()
-	polltest.Eventually(t, 5*time.Minute, "no writes for 5 s", func() (bool, any) {
+	polltest.Eventually(t, 20*time.Minute, "no writes for 5 s", func() (bool, any) {
 		if n := p.writes(t); n != last {
 			last, since = n, time.Now()
 		}
-		return time.Since(since) >= 5*time.Second, last
+		return time.Since(since) >= 5*time.Second && p.ask(t, "reconciles") > 0, last
 	})
+	return since
 }
 
 // settled waits until the process has looked at each flow.
