@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"log/slog"
-	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,7 +14,7 @@ import (
 
 	"github.com/openintegrationhub/leat/internal/amqp"
 	"github.com/openintegrationhub/leat/internal/api"
-	"github.com/openintegrationhub/leat/internal/broker"
+	"github.com/openintegrationhub/leat/internal/brokertest"
 	"github.com/openintegrationhub/leat/internal/flow"
 	"github.com/openintegrationhub/leat/internal/message"
 	"github.com/openintegrationhub/leat/internal/plan"
@@ -36,24 +35,8 @@ const password, iv = "k8HO8UurPfKUNjECNAbvLRjBHWkIWz", "1gmpybK4iLRRyyu0"
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	b, err := broker.New(broker.DefaultOptions())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { b.Close() })
-	for _, err := range []error{
-		b.PutUser("leat", "secret", "administrator"), b.PutVhost("flows"),
-		b.PutPermissions("flows", "leat", broker.Permissions{Configure: ".*", Write: ".*", Read: ".*"}),
-	} {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	connect := func(ctx context.Context, vhost string) (*amqp.Conn, error) {
-		return amqp.Dialer{URL: "amqp://leat:secret@broker/" + vhost, Name: "test",
-			Dial: func(context.Context, string, string) (net.Conn, error) { return b.Dial() }}.Connect(ctx)
-	}
-	conn, err := connect(t.Context(), "flows")
+	_, dialer := brokertest.Start(t, "")
+	conn, err := dialer.Connect(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,6 +63,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	connect := func(ctx context.Context, _ string) (*amqp.Conn, error) { return dialer.Connect(ctx) }
 	c := api.NewCollector(api.CollectorOptions{Connect: connect, API: a, Errors: s, Logger: logger})
 	c.Update([]plan.Entry{{Namespace: "flows", Flow: "f1", VHost: "flows", Exchange: "f1", CryptoPassword: password, CryptoIV: iv}})
 	ctx, cancel := context.WithCancel(t.Context())

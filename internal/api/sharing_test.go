@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -12,7 +11,7 @@ import (
 
 	"github.com/openintegrationhub/leat/internal/amqp"
 	"github.com/openintegrationhub/leat/internal/api"
-	"github.com/openintegrationhub/leat/internal/broker"
+	"github.com/openintegrationhub/leat/internal/brokertest"
 	"github.com/openintegrationhub/leat/internal/flow"
 	"github.com/openintegrationhub/leat/internal/message"
 	"github.com/openintegrationhub/leat/internal/plan"
@@ -23,21 +22,7 @@ import (
 // A platform has thousands of flows: they share a connection, get over its loss together, and one whose queues are missing doesn't disturb the others.
 func TestFlowsOfAVirtualHostShareAConnection(t *testing.T) {
 	const flows = 30
-	b, err := broker.New(broker.DefaultOptions())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { b.Close() })
-	for _, err := range []error{
-		b.PutUser("leat", "secret", "administrator"), b.PutVhost("flows"),
-		b.PutPermissions("flows", "leat", broker.Permissions{Configure: ".*", Write: ".*", Read: ".*"}),
-	} {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	dialer := amqp.Dialer{URL: "amqp://leat:secret@broker/flows", Name: "test",
-		Dial: func(context.Context, string, string) (net.Conn, error) { return b.Dial() }}
+	_, dialer := brokertest.Start(t, "")
 	own, err := dialer.Connect(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/openintegrationhub/leat/internal/amqp"
-	"github.com/openintegrationhub/leat/internal/broker"
+	"github.com/openintegrationhub/leat/internal/brokertest"
 	"github.com/openintegrationhub/leat/internal/ferry"
 	"github.com/openintegrationhub/leat/internal/flow"
 	"github.com/openintegrationhub/leat/internal/message"
@@ -36,7 +36,7 @@ spec:
 // river is an embedded broker with the topology of a mixed flow.
 type river struct {
 	t      *testing.T
-	broker *broker.Broker
+	dialer amqp.Dialer
 	entry  plan.Entry
 	cipher *message.Cipher
 
@@ -46,19 +46,7 @@ type river struct {
 
 func newRiver(t *testing.T) *river {
 	t.Helper()
-	b, err := broker.New(broker.DefaultOptions())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { b.Close() })
-	for _, err := range []error{
-		b.PutUser("leat", "secret", "administrator"), b.PutVhost("flows"),
-		b.PutPermissions("flows", "leat", broker.Permissions{Configure: ".*", Write: ".*", Read: ".*"}),
-	} {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	_, dialer := brokertest.Start(t, "")
 	flows, err := flow.Parse("f.yaml", []byte(mixed))
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +54,7 @@ func newRiver(t *testing.T) *river {
 	p := plan.For(flows[0], plan.Seen{}, plan.Secrets{
 		CryptoPassword: "password", CryptoIV: "0123456789abcdef", Steps: map[string]plan.StepSecrets{"mid": {APIKey: "k"}},
 	}, plan.Platform{Builtin: func(string) string { return "" }, Broker: url.URL{Scheme: "amqp", Host: "broker"}})
-	r := &river{t: t, broker: b, entry: p.Entry}
+	r := &river{t: t, dialer: dialer, entry: p.Entry}
 	if r.cipher, err = message.NewCipher("password", "0123456789abcdef"); err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +67,7 @@ func newRiver(t *testing.T) *river {
 // connect is a connection of the test's own.
 func (r *river) connect() *amqp.Conn {
 	r.t.Helper()
-	conn, err := r.dial(r.t.Context(), func(context.Context, string, string) (net.Conn, error) { return r.broker.Dial() })
+	conn, err := r.dialer.Connect(r.t.Context())
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -87,20 +75,18 @@ func (r *river) connect() *amqp.Conn {
 	return conn
 }
 
-func (r *river) dial(ctx context.Context, dial func(context.Context, string, string) (net.Conn, error)) (*amqp.Conn, error) {
-	return amqp.Dialer{URL: "amqp://leat:secret@broker/flows", Name: "test", Dial: dial}.Connect(ctx)
-}
-
 // run runs a ferry until the test ends.
 func (r *river) run() {
 	f := ferry.New(ferry.Options{Logger: slog.New(slog.DiscardHandler), Connect: func(ctx context.Context, _ string) (*amqp.Conn, error) {
-		return r.dial(ctx, func(context.Context, string, string) (net.Conn, error) {
-			conn, err := r.broker.Dial()
+		counted := r.dialer
+		counted.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := r.dialer.Dial(ctx, network, address)
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.conns = append(r.conns, conn)
 			return conn, err
-		})
+		}
+		return counted.Connect(ctx)
 	}})
 	f.Update([]plan.Entry{r.entry})
 	ctx, cancel := context.WithCancel(context.Background())

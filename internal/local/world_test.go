@@ -1,7 +1,6 @@
 package local_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -18,6 +17,7 @@ import (
 	"github.com/openintegrationhub/leat/component"
 	"github.com/openintegrationhub/leat/internal/flow"
 	"github.com/openintegrationhub/leat/internal/local"
+	"github.com/openintegrationhub/leat/internal/logtest"
 	"github.com/openintegrationhub/leat/internal/polltest"
 )
 
@@ -28,7 +28,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type world struct {
 	*local.World
 	t    *testing.T
-	log  *buffer
+	log  *logtest.Buffer
 	stop func() // ends Run and waits for it
 	seen *recorder
 }
@@ -46,7 +46,7 @@ type recorder struct {
 // startWorld runs a World over a data folder.
 func startWorld(t *testing.T, folder string, changes ...func(*local.Options)) *world {
 	t.Helper()
-	w := &world{t: t, log: new(buffer), seen: &recorder{
+	w := &world{t: t, log: new(logtest.Buffer), seen: &recorder{
 		opened: map[string]int{}, bodies: map[string][]string{}, variables: map[string]func(string) string{}, gate: make(chan struct{}, 1000),
 	}}
 	var err error
@@ -212,22 +212,4 @@ func (w *world) arrive(step string, n int) []int {
 func eventually(t *testing.T, what string, done func() (ok bool, state any)) {
 	t.Helper()
 	polltest.Eventually(t, 20*time.Second, what, done)
-}
-
-// buffer is a bytes.Buffer for several goroutines.
-type buffer struct {
-	mu sync.Mutex // guards b
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }

@@ -1,13 +1,11 @@
 package operator_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -37,6 +35,7 @@ import (
 	"github.com/openintegrationhub/leat/internal/broker/management"
 	"github.com/openintegrationhub/leat/internal/kube"
 	"github.com/openintegrationhub/leat/internal/kubetest"
+	"github.com/openintegrationhub/leat/internal/logtest"
 	"github.com/openintegrationhub/leat/internal/operator"
 	"github.com/openintegrationhub/leat/internal/polltest"
 )
@@ -62,7 +61,7 @@ type world struct {
 	current   atomic.Pointer[bus]
 	web       *httptest.Server // the broker's management API
 	settings  []string
-	log       *buffer
+	log       *logtest.Buffer
 	nodes     *nodes
 	stop      func() // ends the operator
 	away      *gate  // closed: the broker can't be reached
@@ -73,7 +72,7 @@ const operatorPassword = "operator-password"
 // newWorld makes a world whose operator runs.
 func newWorld(t testing.TB, settings ...string) *world {
 	t.Helper()
-	w := &world{t: t, config: kubetest.Config(t), settings: settings, log: new(buffer), away: new(gate), namespace: "t-" + strings.ToLower(rand.Text()[:10])}
+	w := &world{t: t, config: kubetest.Config(t), settings: settings, log: new(logtest.Buffer), away: new(gate), namespace: "t-" + strings.ToLower(rand.Text()[:10])}
 	var err error
 	if w.Client, err = client.New(w.config, client.Options{Scheme: kube.Scheme()}); err != nil {
 		t.Fatal(err)
@@ -394,24 +393,4 @@ func (g gated) Accept() (net.Conn, error) {
 		}
 		c.Close()
 	}
-}
-
-// buffer is a bytes.Buffer for several goroutines.
-type buffer struct {
-	mu sync.Mutex // guards b
-	b  bytes.Buffer
-}
-
-var _ io.Writer = (*buffer)(nil)
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }

@@ -3,12 +3,11 @@ package scheduler_test
 import (
 	"context"
 	"log/slog"
-	"net"
 	"testing"
 	"time"
 
 	"github.com/openintegrationhub/leat/internal/amqp"
-	embedded "github.com/openintegrationhub/leat/internal/broker"
+	"github.com/openintegrationhub/leat/internal/brokertest"
 	"github.com/openintegrationhub/leat/internal/flow"
 	"github.com/openintegrationhub/leat/internal/plan"
 	"github.com/openintegrationhub/leat/internal/scheduler"
@@ -29,7 +28,7 @@ func TestTicksOverRestartsOfSchedulerAndBroker(t *testing.T) {
 	dir := t.TempDir()
 	var ticks []time.Time
 	for life := range 3 {
-		b, connect := startBroker(t, dir)
+		b, connect := brokertest.Start(t, dir)
 		conn, err := connect.Connect(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -81,25 +80,4 @@ func TestTicksOverRestartsOfSchedulerAndBroker(t *testing.T) {
 			t.Errorf("ticks are %v", ticks)
 		}
 	}
-}
-
-func startBroker(t *testing.T, dir string) (*embedded.Broker, amqp.Dialer) {
-	t.Helper()
-	o := embedded.DefaultOptions()
-	o.Dir = dir
-	b, err := embedded.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { b.Close() })
-	for _, err := range []error{
-		b.PutUser("leat", "secret", "administrator"), b.PutVhost("flows"),
-		b.PutPermissions("flows", "leat", embedded.Permissions{Configure: ".*", Write: ".*", Read: ".*"}),
-	} {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	return b, amqp.Dialer{URL: "amqp://leat:secret@broker/flows", Name: "test",
-		Dial: func(context.Context, string, string) (net.Conn, error) { return b.Dial() }}
 }

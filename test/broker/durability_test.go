@@ -1,7 +1,6 @@
 package broker_test
 
 import (
-	"bytes"
 	"fmt"
 	"io/fs"
 	"os"
@@ -14,6 +13,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/openintegrationhub/leat/internal/logtest"
 	"github.com/openintegrationhub/leat/internal/polltest"
 	"github.com/openintegrationhub/leat/test/broker/process"
 )
@@ -326,7 +326,7 @@ func length(t *testing.T, path string) int64 {
 // judge starts a broker on a damaged folder. It has to say that it's damaged, at once or when it comes to what can't be read, or to have all.
 func judge(t *testing.T, dir string) {
 	t.Helper()
-	var log lockedBuffer
+	var log logtest.Buffer
 	b, err := process.StartWith(dir, process.Options{Errors: &log})
 	if err != nil {
 		if text := log.String(); !strings.Contains(text, dir) || !strings.Contains(text, "the store is damaged") || !strings.Contains(text, "restore the folder from a backup") {
@@ -367,24 +367,6 @@ func judge(t *testing.T, dir string) {
 			t.Fatalf("after a minute there are %d of %d messages, and no error", got, filled)
 		}
 	}
-}
-
-// lockedBuffer takes what a process logs while the test looks.
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }
 
 func TestATornLastWriteLosesNothing(t *testing.T) {

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/openintegrationhub/leat/internal/logtest"
 )
 
 // TestExamplesWithANodeMapper runs the example flows, as they are, with a component on the Node library 2.7.8 in place of the mapper.
@@ -30,7 +32,7 @@ func TestExamplesWithANodeMapper(t *testing.T) {
 	address := freeAddress(t)
 	leat := exec.Command(build(t), "run", "--data", data, "--listen", address, "--component", "elasticio/mapper="+mapper,
 		"../../example/flow.json", "../../example/flow2.json", "../../example/wh-flow.json")
-	log := new(buffer)
+	log := new(logtest.Buffer)
 	leat.Stdout, leat.Stderr = log, log
 	leat.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	if err := leat.Start(); err != nil {

@@ -1,7 +1,6 @@
 package sailors_test
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"net"
@@ -18,6 +17,7 @@ import (
 	"github.com/openintegrationhub/leat/internal/broker"
 	"github.com/openintegrationhub/leat/internal/flow"
 	"github.com/openintegrationhub/leat/internal/local"
+	"github.com/openintegrationhub/leat/internal/logtest"
 )
 
 // platform runs flows on one broker.
@@ -49,7 +49,7 @@ const deliveryLimit = 2
 type fixtures struct {
 	notes    string // folder
 	commands map[string]local.Command
-	log      *buffer
+	log      *logtest.Buffer
 	logger   *slog.Logger
 
 	mu   sync.Mutex // guards kept
@@ -58,7 +58,7 @@ type fixtures struct {
 
 func newFixtures(t *testing.T) *fixtures {
 	t.Helper()
-	x := &fixtures{notes: t.TempDir(), commands: map[string]local.Command{}, log: new(buffer), kept: map[string][]string{}}
+	x := &fixtures{notes: t.TempDir(), commands: map[string]local.Command{}, log: new(logtest.Buffer), kept: map[string][]string{}}
 	x.logger = slog.New(slog.NewTextHandler(x.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	for _, g := range generations {
 		line, dir := g.program(t)
@@ -200,24 +200,6 @@ func (e *embedded) interrupt(t *testing.T) {
 	if cut == 0 {
 		t.Fatal("no connection to cut")
 	}
-}
-
-// buffer is a bytes.Buffer for several goroutines.
-type buffer struct {
-	mu sync.Mutex // guards b
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 // parse reads a flow with NAMESPACE in place of the namespace.
