@@ -90,7 +90,24 @@ func (r *reconciler) start(ctx context.Context, q *round, s plan.Step) error {
 		}
 		return r.put(ctx, q, object)
 	}
+	if there, err := r.unseen(ctx, q, object); there || err != nil {
+		q.again(time.Second)
+		return err
+	}
 	return r.put(ctx, q, object)
+}
+
+// unseen tells whether there is a workload that the cache doesn't have yet: applied as if it were new, it would lose how often it has ended. A flow
+// that has no status yet has none that ended.
+func (r *reconciler) unseen(ctx context.Context, q *round, object client.Object) (bool, error) {
+	if len(q.resource.Status.Steps) == 0 {
+		return false, nil
+	}
+	is := object.DeepCopyObject().(client.Object)
+	if err := r.live.Get(ctx, client.ObjectKeyFromObject(object), is); err != nil {
+		return false, client.IgnoreNotFound(err)
+	}
+	return true, nil
 }
 
 func sameKind(a, b client.Object) bool {
