@@ -36,6 +36,10 @@ test-sailors: needs ## Run the real libraries of elastic.io and ferryman, from n
 	LEAT_SAILORS="$(SAILORS)" $(GO) test -timeout 60m -count=1 ./test/sailors
 	LEAT_SAILORS="$(SAILORS)" $(GO) test -timeout 60m -count=1 -v -run Sailor ./test/kill
 
+test-cluster: ## Run the tests that need a Kubernetes API server, and fail where they can't; the first time it's built, for 10 minutes
+	test/cluster/build.sh api
+	LEAT_CLUSTER=1 $(GO) test -timeout 15m -count=1 ./internal/operator ./internal/cluster ./cmd/leat
+
 check: needs format vet lint ## Format, vet, lint, tests with the race detector
 	CGO_ENABLED=1 $(GO) test -race -timeout 40m ./...
 
