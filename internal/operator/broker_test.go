@@ -75,7 +75,9 @@ func TestServicesMayDoTheirPartInANewNamespace(t *testing.T) {
 	}
 }
 
-func TestABrokerThatIsAwayHoldsUpADeletionUnlessItIsForced(t *testing.T) {
+// heldUp is a world with a flow that is to be deleted, and can't be, since its broker is away.
+func heldUp(t *testing.T) *world {
+	t.Helper()
 	w := newWorld(t)
 	w.apply(threeSteps)
 	w.ready("shop")
@@ -87,22 +89,17 @@ func TestABrokerThatIsAwayHoldsUpADeletionUnlessItIsForced(t *testing.T) {
 		f := w.flow("shop")
 		return strings.Contains(text(f.Status.Conditions), "force-delete"), text(f.Status.Conditions)
 	})
+	return w
+}
+
+func TestABrokerThatIsAwayHoldsUpADeletionUnlessItIsForced(t *testing.T) {
+	w := heldUp(t)
 	w.update("shop", func(f *v1.Flow) { f.Annotations = map[string]string{kube.AnnotationForce: "true"} })
 	w.eventually("deleted", func() (bool, any) { err := w.gone("shop"); return err != nil, err })
 }
 
 func TestADeletionGoesOnWhenTheBrokerIsBack(t *testing.T) {
-	w := newWorld(t)
-	w.apply(threeSteps)
-	w.ready("shop")
-	w.away.set(true)
-	if err := w.Delete(t.Context(), w.flow("shop")); err != nil {
-		t.Fatal(err)
-	}
-	w.eventually("held up", func() (bool, any) {
-		f := w.flow("shop")
-		return strings.Contains(text(f.Status.Conditions), "force-delete"), text(f.Status.Conditions)
-	})
+	w := heldUp(t)
 	w.away.set(false)
 	w.eventually("deleted", func() (bool, any) { err := w.gone("shop"); return err != nil, err })
 	w.nothingLeft()

@@ -8,6 +8,8 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -107,6 +109,30 @@ func TestWhatKeepsAPodFromRunningIsNamed(t *testing.T) {
 		}
 		return slices.ContainsFunc(events.Items, func(e corev1.Event) bool { return e.Reason == "StepFailing" }), len(events.Items)
 	})
+}
+
+func TestWhatKubernetesRefusesIsNamed(t *testing.T) {
+	w := newWorld(t)
+	quota := &corev1.ResourceQuota{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "none"},
+		Spec:       corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{corev1.ResourceSecrets: resource.MustParse("0")}},
+	}
+	if err := w.Create(t.Context(), quota); err != nil {
+		t.Fatal(err)
+	}
+	quota.Status = corev1.ResourceQuotaStatus{Hard: quota.Spec.Hard, Used: quota.Spec.Hard}
+	if err := w.Status().Update(t.Context(), quota); err != nil {
+		t.Fatal(err)
+	}
+	w.apply(threeSteps)
+	f := w.until("shop", v1.ConditionStepsReady, metav1.ConditionFalse, "StepRefused")
+	if c := meta.FindStatusCondition(f.Status.Conditions, v1.ConditionReady); c == nil || !strings.Contains(c.Message, "exceeded quota") {
+		t.Errorf("ready: %+v", c)
+	}
+	if err := w.Delete(t.Context(), quota); err != nil {
+		t.Fatal(err)
+	}
+	w.ready("shop")
 }
 
 func TestAStepThatRunsAndTakesNoMessagesIsDeaf(t *testing.T) {

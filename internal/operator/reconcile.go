@@ -70,12 +70,17 @@ func (r *reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	result, err := r.reconcile(ctx, resource)
 	switch {
-	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err): // the cache lags; it will have the news soon
-		return ctrl.Result{RequeueAfter: 200 * time.Millisecond}, nil
 	case errors.Is(err, context.Canceled):
 		return ctrl.Result{}, nil
+	case passing(err):
+		return ctrl.Result{RequeueAfter: 200 * time.Millisecond}, nil
 	}
 	return result, err
+}
+
+// passing tells an error that nobody has to hear of: the operator ends, or the cache lags and will have the news soon.
+func passing(err error) bool {
+	return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || errors.Is(err, context.Canceled)
 }
 
 func (r *reconciler) reconcile(ctx context.Context, resource *v1.Flow) (ctrl.Result, error) {
@@ -97,6 +102,9 @@ func (r *reconciler) reconcile(ctx context.Context, resource *v1.Flow) (ctrl.Res
 		return ctrl.Result{}, r.report(ctx, q)
 	}
 	applied := r.apply(ctx, q)
+	if applied != nil && q.steps == nil && !passing(applied) {
+		q.steps = applied
+	}
 	if err := errors.Join(applied, r.report(ctx, q)); err != nil {
 		return ctrl.Result{}, err
 	}
