@@ -15,6 +15,7 @@ var prefetchLaw = map[string]func(*bed){
 	"an ack frees a place, and so does putting back":                                    freedPlaces,
 	"a channel's prefetch holds up consumers that don't acknowledge while it's reached": prefetchHoldsUpAll,
 	"queues take turns with a channel's prefetch":                                       prefetchInTurns,
+	"consumers of one queue take turns with their channel's prefetch":                   consumersInTurns,
 	"a full consumer doesn't hold up another on its queue":                              fullConsumer,
 }
 
@@ -160,5 +161,18 @@ func prefetchInTurns(b *bed) {
 		if n := b.ready(ch, q); n == 20 {
 			b.Errorf("nothing was taken from queue %s", q)
 		}
+	}
+}
+
+func consumersInTurns(b *bed) {
+	ch := b.channel()
+	b.must(ch.Qos(1, 0, true))
+	q := b.queue(ch, nil)
+	_, first := b.consume(ch, q, nil)
+	_, second := b.consume(ch, q, nil)
+	b.send(ch, "", q, "1", "2", "3", "4")
+	for range 2 {
+		b.must(b.receive(first).Ack(false))
+		b.must(b.receive(second).Ack(false))
 	}
 }

@@ -63,7 +63,10 @@ func zeroTTL(b *bed) {
 	b.equal("dead", string(b.get(ch, dead).Body), "nobody waits")
 	_, in := b.consume(ch, q, nil)
 	b.send(ch, "", q, "someone waits")
-	b.equal("delivered", string(b.receive(in).Body), "someone waits")
+	d := b.receive(in)
+	b.equal("delivered", string(d.Body), "someone waits")
+	b.must(d.Nack(false, true))
+	b.equal("dead once put back", string(b.get(ch, dead).Body), "someone waits")
 }
 
 func headOfQueue(b *bed) {

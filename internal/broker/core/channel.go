@@ -217,6 +217,9 @@ func (ch *Channel) giveBack(h *held) {
 		return
 	}
 	e.redelivered = true
+	if e.expires == q.vhost.now {
+		e.expires-- // only what has just come in may still be delivered in its last millisecond
+	}
 	if e.batch != 0 && !e.transient {
 		q.vhost.touchMeta(lv) // with the mark of what was delivered
 	}

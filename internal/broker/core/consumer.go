@@ -51,14 +51,18 @@ func (q *Queue) activate(c *Consumer) {
 	q.vhost.touch(q)
 }
 
-// unblock lets those consumers of the channel go on that can take messages again. With a prefetch limit that they share, the one that
-// was first the last time is the last this time, or the others' queues would starve.
+// unblock lets those consumers of the channel go on that can take messages again. With a prefetch limit that they share, the queue that
+// was first the last time is the last this time, or the others would starve; consumers of one queue keep the order they were blocked in.
 func (ch *Channel) unblock() {
 	if len(ch.blocked) == 0 {
 		return
 	}
 	if ch.prefetch != 0 {
-		ch.blocked = append(ch.blocked[1:], ch.blocked[0])
+		n := 1
+		for n < len(ch.blocked) && ch.blocked[n].queue == ch.blocked[0].queue {
+			n++
+		}
+		ch.blocked = append(ch.blocked[n:], ch.blocked[:n]...)
 	}
 	rest := ch.blocked[:0]
 	for _, c := range ch.blocked {
