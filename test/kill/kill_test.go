@@ -195,6 +195,7 @@ type sender struct {
 	accepted atomic.Int64
 	tries    []atomic.Int32 // by number of the request
 	strange  atomic.Pointer[error]
+	began    time.Time
 }
 
 const senders = 16
@@ -204,8 +205,12 @@ func newSender(p *program, flow string, requests int) *sender {
 		url:    "http://" + p.address + "/flow/" + flow,
 		client: &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: senders}},
 		tries:  make([]atomic.Int32, requests),
+		began:  time.Now(),
 	}
 }
+
+// took is how long ago the sender was made.
+func (s *sender) took() time.Duration { return time.Since(s.began).Round(time.Millisecond) }
 
 // requestID is what the body of request n holds, the same length for all.
 func requestID(n int) string { return fmt.Sprintf("request-%06d-end", n) }

@@ -28,10 +28,7 @@ func TestKillOfLeatLosesNoRebound(t *testing.T) {
 	p := newProgram(t, "--component", "test/worker="+filepath.Join(binaries, "worker")+" "+pid, file)
 	p.start()
 	p.awaitReady()
-	s, box := newSender(p, "work", requests), newOutbox(p)
-	begin := time.Now()
-	sent := make(chan error, 1)
-	go func() { sent <- s.run() }()
+	s, box, finish := p.post("work", requests)
 	for i := range kills {
 		tried := func() int {
 			entries, err := os.ReadDir(seen)
@@ -43,12 +40,9 @@ func TestKillOfLeatLosesNoRebound(t *testing.T) {
 		moment := requests * (i + random.IntN(2)) / kills
 		p.await("first tries", mailPatience(requests), func() bool { return tried() >= min(moment+1, requests) })
 		wait(time.Duration(random.IntN(900)) * time.Millisecond) // some have come back, some haven't
-		t.Logf("kill at %v: %d tried, %d mails", time.Since(begin).Round(time.Millisecond), tried(), box.look())
+		t.Logf("kill at %v: %d tried, %d mails", s.took(), tried(), box.look())
 		p.kill()
 		p.start()
 	}
-	if err := <-sent; err != nil {
-		t.Fatal(err)
-	}
-	finish(t, p, s, box, begin)
+	finish()
 }

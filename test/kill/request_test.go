@@ -3,10 +3,10 @@ package kill_test
 import (
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -30,18 +30,9 @@ func TestKillOfLeatLosesNoRequest(t *testing.T) {
 	random := seeded(t)
 	p := newProgram(t, "../../example/wh-flow.json")
 	p.start()
-	s, box := newSender(p, "wh-flow", requests), newOutbox(p)
-	sent := make(chan error, 1)
-	begin := time.Now()
-	go func() { sent <- s.run() }()
-
+	s, box, finish := p.post("wh-flow", requests)
 	// A kill comes when so many requests and mails are through, or some time after a start.
-	var moments []int
-	for range kills {
-		moments = append(moments, random.IntN(requests*3/2))
-	}
-	slices.Sort(moments)
-	for i, moment := range moments {
+	for i, moment := range moments(random, kills, requests*3/2) {
 		p.await(fmt.Sprintf("progress before kill %d", i+1), mailPatience(requests), func() bool {
 			return int(s.accepted.Load())+box.look() >= moment || s.strange.Load() != nil
 		})
@@ -53,34 +44,47 @@ func TestKillOfLeatLosesNoRequest(t *testing.T) {
 			p.start()
 			wait(time.Duration(random.IntN(200)) * time.Millisecond)
 		}
-		t.Logf("kill at %v: %d requests accepted, %d mails", time.Since(begin).Round(time.Millisecond), s.accepted.Load(), box.look())
+		t.Logf("kill at %v: %d requests accepted, %d mails", s.took(), s.accepted.Load(), box.look())
 		p.kill()
 		p.start()
 	}
-	if err := <-sent; err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("all %d requests accepted after %v, %d kills", requests, time.Since(begin).Round(time.Millisecond), p.kills)
-	finish(t, p, s, box, begin)
+	finish()
 }
 
-// finish waits for the mails of all requests, and checks them.
-func finish(t *testing.T, p *program, s *sender, box *outbox, begin time.Time) {
-	t.Helper()
-	requests := len(s.tries)
-	polltest.Within(mailPatience(requests), func() bool {
-		box.look()
-		return len(box.mails) == requests
-	})
-	if missing := box.missing(requests); len(missing) > 0 {
-		t.Errorf("%d of %d accepted requests have no mail: %v", len(missing), requests, missing[:min(20, len(missing))])
+// post begins to send requests to a flow that makes a mail of each. Finish waits until all are accepted and have a mail, and checks those.
+func (p *program) post(flow string, requests int) (s *sender, box *outbox, finish func()) {
+	s, box = newSender(p, flow, requests), newOutbox(p)
+	sent := make(chan error, 1)
+	go func() { sent <- s.run() }()
+	return s, box, func() {
+		p.t.Helper()
+		if err := <-sent; err != nil {
+			p.t.Fatal(err)
+		}
+		p.t.Logf("all %d requests accepted after %v, %d kills", requests, s.took(), p.kills)
+		polltest.Within(mailPatience(requests), func() bool {
+			box.look()
+			return len(box.mails) == requests
+		})
+		if missing := box.missing(requests); len(missing) > 0 {
+			p.t.Errorf("%d of %d accepted requests have no mail: %v", len(missing), requests, missing[:min(20, len(missing))])
+		}
+		again := 0
+		for n := range s.tries {
+			again += int(s.tries[n].Load()) - 1
+		}
+		p.t.Logf("%d requests accepted, %d sent again, %d kills; %d mails after %v, of them %d duplicates", requests, again, p.kills, box.look(),
+			s.took(), box.checkDuplicates(s))
 	}
-	again := 0
-	for n := range s.tries {
-		again += int(s.tries[n].Load()) - 1
+}
+
+// moments are the numbers of things done at which kills come, sorted.
+func moments(random *rand.Rand, kills, below int) (all []int) {
+	for range kills {
+		all = append(all, random.IntN(below))
 	}
-	t.Logf("%d requests accepted, %d sent again, %d kills; %d mails after %v, of them %d duplicates", requests, again, p.kills, box.look(),
-		time.Since(begin).Round(time.Millisecond), box.checkDuplicates(s))
+	slices.Sort(all)
+	return all
 }
 
 // processFlow has a step that is a process.
@@ -107,42 +111,14 @@ func TestKillOfAProcessLosesNoMessage(t *testing.T) {
 	p := newProgram(t, "--component", "test/worker="+filepath.Join(binaries, "worker")+" "+pid, file)
 	p.start()
 	p.awaitReady()
-	s, box := newSender(p, "work", requests), newOutbox(p)
-	begin := time.Now()
-	sent := make(chan error, 1)
-	go func() { sent <- s.run() }()
-
-	var moments []int // kills come when so many mails are there
-	for range kills {
-		moments = append(moments, random.IntN(requests*3/4))
-	}
-	slices.Sort(moments)
+	s, box, finish := p.post("work", requests)
 	killed := ""
-	for _, moment := range moments {
-		p.await("work of the component", mailPatience(requests), func() bool {
-			text, err := os.ReadFile(pid)
-			return err == nil && len(text) > 0 && string(text) != killed && box.look() >= moment
-		})
-		text, err := os.ReadFile(pid)
-		if err != nil {
-			t.Fatal(err)
+	for _, moment := range moments(random, kills, requests*3/4) {
+		p.await(fmt.Sprintf("%d mails", moment), mailPatience(requests), func() bool { return box.look() >= moment })
+		if killed = killProcess(t, p, pid, killed); killed == "" {
+			t.Fatal("the component had ended by itself")
 		}
-		killed = string(text)
-		number, err := strconv.Atoi(killed)
-		if err != nil {
-			t.Fatal(err)
-		}
-		process, err := os.FindProcess(number)
-		if err == nil {
-			err = process.Kill()
-		}
-		if err != nil {
-			t.Fatalf("kill component: %v", err)
-		}
-		t.Logf("component killed at %v: %d requests accepted, %d mails", time.Since(begin).Round(time.Millisecond), s.accepted.Load(), box.look())
+		t.Logf("component killed at %v: %d requests accepted, %d mails", s.took(), s.accepted.Load(), box.look())
 	}
-	if err := <-sent; err != nil {
-		t.Fatal(err)
-	}
-	finish(t, p, s, box, begin)
+	finish()
 }

@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -51,23 +50,14 @@ func killSailor(t *testing.T, library string) {
 	p := newProgram(t, "--component", "test/sailor="+command, file)
 	p.start()
 	p.awaitReady()
-	s, box := newSender(p, "work", requests), newOutbox(p)
-	begin := time.Now()
-	sent := make(chan error, 1)
-	go func() { sent <- s.run() }()
-
-	var moments []int // kills come when so many mails are there
-	for range kills {
-		moments = append(moments, random.IntN(requests*9/10))
-	}
-	slices.Sort(moments)
+	s, box, finish := p.post("work", requests)
 	killed := ""
-	for _, moment := range moments {
+	for _, moment := range moments(random, kills, requests*9/10) {
 		p.await(fmt.Sprintf("%d mails", moment), mailPatience(requests)+time.Duration(kills)*10*time.Second, func() bool {
 			return box.look() >= moment || s.strange.Load() != nil
 		})
 		if random.IntN(2) == 0 {
-			t.Logf("leat killed at %v: %d requests accepted, %d mails", time.Since(begin).Round(time.Millisecond), s.accepted.Load(), box.look())
+			t.Logf("leat killed at %v: %d requests accepted, %d mails", s.took(), s.accepted.Load(), box.look())
 			p.kill()
 			wait(time.Duration(rand.IntN(100)) * time.Millisecond)
 			p.start()
@@ -75,13 +65,10 @@ func killSailor(t *testing.T, library string) {
 		}
 		if next := killProcess(t, p, pid, killed); next != "" {
 			killed = next
-			t.Logf("component killed at %v: %d requests accepted, %d mails", time.Since(begin).Round(time.Millisecond), s.accepted.Load(), box.look())
+			t.Logf("component killed at %v: %d requests accepted, %d mails", s.took(), s.accepted.Load(), box.look())
 		}
 	}
-	if err := <-sent; err != nil {
-		t.Fatal(err)
-	}
-	finish(t, p, s, box, begin)
+	finish()
 }
 
 // killProcess kills the process whose id is in a file, once there's another one than the last that was killed.
