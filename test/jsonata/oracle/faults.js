@@ -89,6 +89,10 @@ exports.faults = {
       "if(typeof options[key] === 'string' && (options[key] !== '' || ['minus-sign', 'infinity', 'NaN'].includes(key))) {\n" +
       "                    properties[key] = key === 'zero-digit' ? options[key].charAt(0) : options[key];\n                }", 1],
   ],
+  // A block that begins with an array constructor, as the first step of a path, loses the parents of its items.
+  blockOfArray: [
+    ['if(ii === 0 && step.consarray) {', 'if(ii === 0 && step.consarray && !step.tuple) {', 1],
+  ],
 };
 
 // load evaluates the reference's source with the faults of these names mended.
