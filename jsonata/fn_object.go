@@ -97,10 +97,12 @@ func fnSpread(c *call, args []Value) (Value, *Error) {
 
 // seqUnlessJoined: what the reference has appended to is a plain array; what it has not is still a sequence.
 func seqUnlessJoined(a *array) flags {
-	if a.len() == 0 {
-		return seq
+	for i := range a.len() {
+		if a.at(i).k != kUndefined {
+			return 0
+		}
 	}
-	return 0
+	return seq
 }
 
 func (c *call) spread(out []Value, v Value, depth int) ([]Value, *Error) {
@@ -125,6 +127,8 @@ func (c *call) spread(out []Value, v Value, depth int) ([]Value, *Error) {
 			}
 		}
 		return out, c.ev.work(a.len())
+	case kUndefined:
+		return out, nil
 	}
 	return append(out, v), nil
 }
