@@ -93,6 +93,10 @@ exports.faults = {
   blockOfArray: [
     ['if(ii === 0 && step.consarray) {', 'if(ii === 0 && step.consarray && !step.tuple) {', 1],
   ],
+  // An order-by of a single value that isn't an array, after an array constructor with a predicate, has it in pieces: a text's characters, or nothing.
+  sortedSingle: [
+    ['var lhs = input;', 'if (!Array.isArray(input)) input = [input];\n        var lhs = input;', 1],
+  ],
 };
 
 // load evaluates the reference's source with the faults of these names mended.
