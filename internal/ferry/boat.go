@@ -145,6 +145,9 @@ func (b *boat) rewrite(d amqp.Delivery, change func(map[string]json.RawMessage))
 	if err := json.Unmarshal(plain, &members); err != nil {
 		return nil, fmt.Errorf("decode message: %w", err)
 	}
+	if members == nil { // null is no error to Unmarshal
+		return nil, errors.New("decode message: want an object, found null")
+	}
 	change(members)
 	text, err := json.Marshal(members)
 	if err != nil {

@@ -161,6 +161,12 @@ func TestWhatCannotBeMadeOverIsADeadLetter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, key := range []string{"f.left.input", "f.left.output"} {
+		made, err := b.carry(amqp.Delivery{Key: key, Body: b.cipher.Encrypt([]byte(" null"))})
+		if err != nil || len(made) != 1 || made[0].Key != "f.left.deadletter" || made[0].Headers["x-leat-reason"] != "decode message: want an object, found null" {
+			t.Errorf("null by %s: %v, %v", key, made, err)
+		}
+	}
 	for reason, test := range map[string]struct {
 		boat *boat
 		body string
