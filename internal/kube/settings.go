@@ -73,7 +73,10 @@ func ReadSettings(getenv func(string) string, builtin func(image string) string)
 	if s.RabbitMQ == "" {
 		return s, errors.Join(append(r.mistakes, errors.New("RABBITMQ_URI: missing; give the broker's address, such as amqp://user:password@rabbitmq.platform:5672"))...)
 	}
-	broker, _ := url.Parse(s.RabbitMQ)
+	broker, err := url.Parse(s.RabbitMQ)
+	if err != nil {
+		return s, errors.Join(r.mistakes...) // which tell it
+	}
 	management := url.URL{Scheme: "http", User: broker.User, Host: net.JoinHostPort(broker.Hostname(), "15672")}
 	s.Management = r.uri("RABBITMQ_MANAGEMENT_URI", management.String(), "http", "https")
 	if steps, err := url.Parse(r.uri("STEPS_RABBITMQ_URI", s.RabbitMQ, "amqp", "amqps")); err == nil {
@@ -140,8 +143,10 @@ func (r *reader) uri(name, otherwise string, schemes ...string) string {
 	if text == "" {
 		return ""
 	}
-	u, err := url.Parse(text) // err would show the password
-	if err != nil || u.Host == "" || !slices.Contains(schemes, u.Scheme) {
+	u, err := url.Parse(text)
+	if err != nil { // which would show the password
+		r.report(name, "not an address: special characters of a password are written as %%25 for %% and so on")
+	} else if u.Host == "" || !slices.Contains(schemes, u.Scheme) {
 		r.report(name, "want an address such as %s://HOST:PORT", schemes[0])
 	}
 	return text

@@ -55,6 +55,9 @@ func TestAllMistakesInSettingsAreToldAndNoPassword(t *testing.T) {
 	if strings.Contains(err.Error(), "secret") {
 		t.Errorf("the error shows the password: %v", err)
 	}
+	if _, err := kube.ReadSettings(getenv("RABBITMQ_URI", "amqp://operator:se%cret@rabbitmq"), builtin); err == nil || !strings.HasPrefix(err.Error(), "RABBITMQ_URI:") {
+		t.Errorf("with a password that isn't escaped: %v", err)
+	}
 	if _, err := kube.ReadSettings(getenv(), builtin); err == nil || !strings.Contains(err.Error(), "RABBITMQ_URI") {
 		t.Errorf("without RABBITMQ_URI: %v", err)
 	}
