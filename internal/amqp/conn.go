@@ -26,12 +26,14 @@ type Dialer struct {
 const (
 	timeoutDefault   = 10 * time.Second
 	heartbeatDefault = 10 * time.Second
+	closeTimeout     = 2 * time.Second
 )
 
 // Conn is one connection to a broker. It doesn't reconnect: whoever uses it notices Done and starts over, since after a lost connection
 // nothing that depended on it (unacknowledged messages, outstanding confirms) is what it was.
 type Conn struct {
 	conn *amqp091.Connection
+	wire net.Conn // below conn
 	done chan struct{}
 	err  error // why it ended; set before done is closed
 }
@@ -48,6 +50,7 @@ func (d Dialer) Connect(ctx context.Context) (*Conn, error) {
 	if heartbeat <= 0 {
 		heartbeat = heartbeatDefault
 	}
+	var wire net.Conn
 	properties := amqp091.NewConnectionProperties()
 	properties.SetClientConnectionName(d.Name)
 	conn, err := amqp091.DialConfig(d.URL, amqp091.Config{
@@ -58,6 +61,7 @@ func (d Dialer) Connect(ctx context.Context) (*Conn, error) {
 			if err != nil {
 				return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 			}
+			wire = c
 			deadline, _ := ctx.Deadline()
 			return c, c.SetDeadline(deadline) // amqp091 clears it once logged in
 		},
@@ -65,7 +69,7 @@ func (d Dialer) Connect(ctx context.Context) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to broker: %w", err)
 	}
-	c := &Conn{conn: conn, done: make(chan struct{})}
+	c := &Conn{conn: conn, wire: wire, done: make(chan struct{})}
 	closed := conn.NotifyClose(make(chan *amqp091.Error, 1))
 	go func() {
 		c.err = errors.New("connection to broker closed")
@@ -110,7 +114,10 @@ func (c *Conn) Err() error {
 
 // Close ends the connection; what was consumed and not acknowledged goes back to its queue. It waits 2 s at most for the broker's answer.
 func (c *Conn) Close() error {
-	err := c.conn.CloseDeadline(time.Now().Add(2 * time.Second))
+	// The deadline alone isn't enough: amqp091 puts it off with each frame that comes, heartbeats too.
+	cut := time.AfterFunc(closeTimeout, func() { c.wire.Close() })
+	defer cut.Stop()
+	err := c.conn.CloseDeadline(time.Now().Add(closeTimeout))
 	if errors.Is(err, amqp091.ErrClosed) {
 		return nil
 	}

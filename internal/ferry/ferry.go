@@ -150,6 +150,10 @@ func (f *Ferry) cross(ctx context.Context, e plan.Entry) error {
 		return err
 	}
 	defer conn.Close()
+	work, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	stop := context.AfterFunc(work, func() { conn.Close() }) // ends whatever waits for the broker
+	defer stop()
 	publisher, err := conn.Publisher()
 	if err != nil {
 		return err
@@ -158,10 +162,6 @@ func (f *Ferry) cross(ctx context.Context, e plan.Entry) error {
 	if err != nil {
 		return err
 	}
-	work, fail := context.WithCancelCause(ctx)
-	defer fail(nil)
-	stop := context.AfterFunc(work, func() { conn.Close() }) // ends Next
-	defer stop()
 	jobs := make(chan job, window)
 	var settling sync.WaitGroup
 	settling.Go(func() {

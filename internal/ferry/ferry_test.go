@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -227,5 +228,51 @@ func TestKillNoMessageIsLostWhenTheFerrySinks(t *testing.T) {
 	t.Logf("%d messages, %d of them twice, over %d connections", messages, twice, conns)
 	if disorder > 0 {
 		t.Errorf("%d messages overtook others", disorder)
+	}
+}
+
+// deaf is a connection whose other side hears nothing any more from a moment on.
+type deaf struct {
+	net.Conn
+	from *atomic.Bool
+}
+
+func (d deaf) Write(p []byte) (int, error) {
+	if d.from.Load() {
+		return len(p), nil
+	}
+	return d.Conn.Write(p)
+}
+
+// A broker that takes the connection and then doesn't answer, though its heartbeats come, doesn't keep the ferry from ending.
+func TestAFerryEndsWhileTheBrokerDoesNotAnswer(t *testing.T) {
+	r := newRiver(t)
+	var hung atomic.Bool
+	connected := make(chan struct{}, 1)
+	f := ferry.New(ferry.Options{Logger: slog.New(slog.DiscardHandler), Connect: func(ctx context.Context, _ string) (*amqp.Conn, error) {
+		dialer := r.dialer
+		dialer.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := r.dialer.Dial(ctx, network, address)
+			return deaf{conn, &hung}, err
+		}
+		conn, err := dialer.Connect(ctx)
+		hung.Store(true)
+		connected <- struct{}{}
+		return conn, err
+	}})
+	f.Update([]plan.Entry{r.entry})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- f.Run(ctx) }()
+	<-connected
+	cancel()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("it still waits for the broker")
 	}
 }
