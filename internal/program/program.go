@@ -75,7 +75,7 @@ func (p Program) Run(ctx context.Context, args []string, std Streams) (code int)
 	case err == nil:
 		return 0
 	case errors.As(err, &wrong):
-		fmt.Fprintln(std.Err, wrong.error)
+		fmt.Fprintln(std.Err, err)
 		return exitWrong
 	default:
 		fmt.Fprintf(std.Err, "%s: %v\n", p.Name, err)
