@@ -90,6 +90,7 @@ func (c *conn) callChannel(ch *channel) *core.Error {
 	case wire.ChannelOpen:
 		return core.Errorf(core.CodeChannelError, "second 'channel.open' seen")
 	case wire.ChannelClose:
+		c.space.VHost.Flush() // what came on the channel goes out before the answer
 		c.closeChannel(ch)
 		delete(c.channels, ch.id)
 		c.reply(ch, wire.ChannelCloseOk)
