@@ -8,7 +8,7 @@ BUILD   := $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-short test-kill test-kube test-sailors check format lint vet docs bench images platform cluster-up cluster-down e2e fuzz needs clean
+.PHONY: help run build test test-short test-kill test-cluster test-sailors check format lint vet docs bench images platform cluster-up cluster-down e2e fuzz needs clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -68,10 +68,6 @@ cluster-up: ## Start a real Kubernetes on this machine, as root; the first time 
 
 cluster-down: ## Stop it
 	test/cluster/down.sh
-
-test-kube: ## Run the tests that need a Kubernetes API server: operator, services, leat on a cluster
-	test/cluster/build.sh api
-	LEAT_CLUSTER=1 $(GO) test -count=1 -timeout 20m ./internal/operator ./internal/cluster ./cmd/leat
 
 e2e: images ## Install Leat on that Kubernetes and test it there, as root
 	test/e2e/run.sh

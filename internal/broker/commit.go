@@ -65,25 +65,67 @@ func (b *Broker) commitWrites(w write) {
 	}
 }
 
-// lingerTime is how long facts are gathered when consumers are quick: less than syncing takes on most disks.
-const lingerTime = 500 * time.Microsecond
+// lingerTime is how long facts are gathered when consumers are quick: less than syncing takes on most disks. lazyTime is how long
+// acknowledgements wait for a message to be written with: without it each step of a flow would have two commits a message, and its next
+// message would wait for the second one.
+const (
+	lingerTime = 500 * time.Microsecond
+	lazyTime   = 5 * time.Millisecond
+)
 
-// linger gives quick consumers the time to make a write unnecessary.
+// linger gives quick consumers the time to make a write unnecessary, and acknowledgements the time to be written with something else.
 func (b *Broker) linger() {
-	wait := false
-	for _, sp := range b.list() {
-		sp.VHost.Mu.Lock()
-		pending, hasty := sp.VHost.Pending(), sp.VHost.Hasty()
-		sp.VHost.Mu.Unlock()
-		if pending && !hasty {
-			return
+	haste := b.haste()
+	if haste == lazy {
+		timer := time.NewTimer(lazyTime)
+		defer timer.Stop()
+		for haste == lazy {
+			select {
+			case <-b.commits:
+				haste = b.haste()
+			case <-timer.C:
+				return
+			case <-b.stop:
+				return
+			}
 		}
-		wait = wait || pending
 	}
-	if wait {
+	if haste == hasty {
 		time.Sleep(lingerTime)
 	}
 }
+
+// haste is how soon what is pending should be written: the soonest of all virtual hosts.
+func (b *Broker) haste() haste {
+	most := none
+	for _, sp := range b.list() {
+		v := sp.VHost
+		v.Mu.Lock()
+		switch {
+		case !v.Pending():
+		case v.Lazy():
+			most = max(most, lazy)
+		case v.Hasty():
+			most = max(most, hasty)
+		default:
+			most = urgent
+		}
+		v.Mu.Unlock()
+		if most == urgent {
+			break
+		}
+	}
+	return most
+}
+
+type haste int
+
+const (
+	none  haste = iota // nothing is pending
+	lazy               // nobody waits for it
+	hasty              // it may soon be unnecessary
+	urgent
+)
 
 // commitAll writes until nothing is left; last makes it the last time.
 func (b *Broker) commitAll(last bool) {

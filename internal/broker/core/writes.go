@@ -70,6 +70,7 @@ type haste struct {
 	early     int // of them, how many were settled before they were committed
 	hasty     bool
 	urgent    bool // a definition is waiting
+	pressing  bool // an entry is waiting
 }
 
 // longAgo is the batch that entries read back from the store are said to belong to.
@@ -83,6 +84,10 @@ func (v *VHost) Pending() bool { return len(v.ops) > 0 }
 
 // Hasty says whether it pays to wait about a millisecond before Take.
 func (v *VHost) Hasty() bool { return v.hasty && !v.urgent }
+
+// Lazy says that nobody waits for what is pending: entries that go, which may do so a little later. A publisher's confirm that waited for them
+// would make it wait twice.
+func (v *VHost) Lazy() bool { return !v.pressing && !v.urgent }
 
 // CommittedBatch is the number of the last batch on disk.
 func (v *VHost) CommittedBatch() uint64 { return v.committed }
@@ -108,7 +113,7 @@ func (v *VHost) Take(last bool) (ops []Op, batch uint64) {
 		any = any || op.Kind != OpNone
 	}
 	v.hasty = v.hasty && v.withdrawn >= live
-	v.withdrawn, v.urgent = 0, false
+	v.withdrawn, v.urgent, v.pressing = 0, false, false
 	if !any {
 		v.ops = v.ops[:0]
 		if v.quiet() {
@@ -179,6 +184,7 @@ func (v *VHost) keep(lv *level, e *entry, transient bool) {
 	}
 	m.refs++
 	e.batch, e.index = v.batch, uint32(len(v.ops))
+	v.pressing = true
 	v.ops = append(v.ops, op)
 	v.touchMeta(lv) // with the next sequence number: one that is in the store must not be given out again
 	if transient {
