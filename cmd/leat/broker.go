@@ -41,11 +41,11 @@ func (c *brokerCommand) Run(ctx context.Context, std program.Streams) (err error
 		return err
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
-	plain, err := net.Listen("tcp", c.AMQP)
+	plain, err := listenAll(c.AMQP)
 	if err != nil {
 		return fmt.Errorf("listen for AMQP: %w", err)
 	}
-	listeners := []management.Listener{{Protocol: "amqp", Addr: plain.Addr()}}
+	var listeners []management.Listener
 	group, ctx := errgroup.WithContext(ctx)
 	serve := func(l net.Listener) {
 		context.AfterFunc(ctx, func() { l.Close() })
@@ -56,8 +56,11 @@ func (c *brokerCommand) Run(ctx context.Context, std program.Streams) (err error
 			return nil
 		})
 	}
-	serve(plain)
-	fmt.Fprintf(std.Out, "broker listens on amqp://guest:guest@%s/\n", plain.Addr())
+	for _, l := range plain {
+		listeners = append(listeners, management.Listener{Protocol: "amqp", Addr: l.Addr()})
+		serve(l)
+	}
+	fmt.Fprintf(std.Out, "broker listens on amqp://guest:guest@%s/\n", plain[0].Addr())
 	if c.TLS != "" || c.Certificate != "" || c.Key != "" {
 		l, err := c.listenTLS()
 		if err != nil {
