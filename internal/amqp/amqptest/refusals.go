@@ -21,6 +21,10 @@ var moreRefusals = []refusal{
 	{"a quorum queue with priorities", 406, "PRECONDITION_FAILED - invalid arg 'x-max-priority' for queue 'new-{q}' in vhost '{v}' of queue type rabbit_quorum_queue", false, func(ch *amqp.Channel, q, x string) error {
 		return declareArgs(ch, q, amqp.Table{"x-queue-type": "quorum", "x-max-priority": int32(3)})
 	}},
+	{"a consumer with a stream's offset", 406, "PRECONDITION_FAILED - invalid arg 'x-stream-offset' for queue '{q}' in vhost '{v}' of queue type rabbit_classic_queue", false, func(ch *amqp.Channel, q, x string) error {
+		_, err := ch.Consume(q, "", true, false, false, false, amqp.Table{"x-stream-offset": "first"})
+		return err
+	}},
 	{"a channel prefetch for a quorum queue", 540, "NOT_IMPLEMENTED - queue 'new-{q}' in vhost '{v}' does not support global qos", true, func(ch *amqp.Channel, q, x string) error {
 		if err := declareArgs(ch, q, amqp.Table{"x-queue-type": "quorum"}); err != nil {
 			return err

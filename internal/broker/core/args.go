@@ -49,6 +49,14 @@ func noSettings() settings {
 	return settings{ttl: -1, maxLength: -1, maxBytes: -1, deliveryLimit: -1, overflow: overflowDropHead}
 }
 
+func unsupportedArg(name, queue string, quorum bool) *Error {
+	queueType := "rabbit_classic_queue"
+	if quorum {
+		queueType = "rabbit_quorum_queue"
+	}
+	return Errorf(CodePreconditionFailed, "invalid arg '%s' for %s of queue type %s", name, queue, queueType)
+}
+
 // expireMax is the longest time in ms that RabbitMQ takes.
 const expireMax = 315360000000
 
@@ -56,13 +64,13 @@ const expireMax = 315360000000
 func parseSettings(args wire.Table, durable, exclusive, autoDelete bool, queue string) (s settings, err *Error) {
 	s = noSettings()
 	kind, _ := args.Get("x-queue-type")
-	unsupported, queueType := classicUnsupported, "rabbit_classic_queue"
+	unsupported := classicUnsupported
 	if kind == "quorum" {
-		unsupported, queueType = quorumUnsupported, "rabbit_quorum_queue"
+		unsupported = quorumUnsupported
 	}
 	for _, f := range args {
 		if slices.Contains(unsupported, f.Name) {
-			return s, Errorf(CodePreconditionFailed, "invalid arg '%s' for %s of queue type %s", f.Name, queue, queueType)
+			return s, unsupportedArg(f.Name, queue, kind == "quorum")
 		}
 		reason := s.set(f.Name, f.Value)
 		if kind, wrong := strings.CutPrefix(reason, wrongType); wrong {

@@ -41,6 +41,9 @@ func (ch *Channel) Consume(s ConsumeSpec) (string, *Error) {
 	if q.quorum && ch.prefetch > 0 {
 		return "", Errorf(CodeNotImplemented, "%s does not support global qos", resource("queue", q.name, v))
 	}
+	if _, ok := s.Args.Get("x-stream-offset"); ok {
+		return "", unsupportedArg("x-stream-offset", resource("queue", q.name, v), q.quorum)
+	}
 	priority := 0
 	if value, ok := s.Args.Get("x-priority"); ok {
 		n, isInt := wire.Integer(value)
