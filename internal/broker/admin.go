@@ -79,25 +79,41 @@ func (b *Broker) Users() []User {
 	defer a.mu.RUnlock()
 	var list []User
 	for _, name := range slices.Sorted(maps.Keys(a.users)) {
-		u := a.users[name]
-		out := User{
-			Name: name, Tags: slices.Clone(u.tags), PasswordHash: base64.StdEncoding.EncodeToString(slices.Concat(u.salt, u.hash)),
-			Permissions: map[string]Permissions{}, Topics: map[string]map[string]TopicPermissions{},
-		}
-		for vhost, g := range u.vhosts {
-			if g.entry {
-				out.Permissions[vhost] = g.Permissions
-			}
-			for exchange, t := range g.topics {
-				if out.Topics[vhost] == nil {
-					out.Topics[vhost] = map[string]TopicPermissions{}
-				}
-				out.Topics[vhost][exchange] = t.TopicPermissions
-			}
-		}
-		list = append(list, out)
+		list = append(list, a.users[name].user())
 	}
 	return list
+}
+
+// User returns one account.
+func (b *Broker) User(name string) (user User, found bool) {
+	a := b.users
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	u := a.users[name]
+	if u == nil {
+		return User{}, false
+	}
+	return u.user(), true
+}
+
+// user is a copy of the account for others.
+func (u *account) user() User {
+	out := User{
+		Name: u.name, Tags: slices.Clone(u.tags), PasswordHash: base64.StdEncoding.EncodeToString(slices.Concat(u.salt, u.hash)),
+		Permissions: map[string]Permissions{}, Topics: map[string]map[string]TopicPermissions{},
+	}
+	for vhost, g := range u.vhosts {
+		if g.entry {
+			out.Permissions[vhost] = g.Permissions
+		}
+		for exchange, t := range g.topics {
+			if out.Topics[vhost] == nil {
+				out.Topics[vhost] = map[string]TopicPermissions{}
+			}
+			out.Topics[vhost][exchange] = t.TopicPermissions
+		}
+	}
+	return out
 }
 
 // CheckPassword says whether the password is the user's; local as for AMQP.

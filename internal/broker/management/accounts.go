@@ -120,7 +120,7 @@ func (a *api) listUsers(*call) (int, any, error) {
 }
 
 func (a *api) getUser(c *call) (int, any, error) {
-	u, ok := a.findUser(c.PathValue("user"))
+	u, ok := a.broker.User(c.PathValue("user"))
 	if !ok {
 		return 0, nil, errObject
 	}
@@ -138,7 +138,7 @@ func (a *api) putUser(c *call) (int, any, error) {
 		return 0, nil, err
 	}
 	status := http.StatusCreated
-	if _, ok := a.findUser(name); ok {
+	if _, ok := a.broker.User(name); ok {
 		status = http.StatusNoContent
 	}
 	if password, ok := fields["password"].(string); ok {
@@ -212,7 +212,7 @@ func (a *api) checkPath(c *call) error {
 		return errObject
 	}
 	if user := c.PathValue("user"); user != "" {
-		if _, ok := a.findUser(user); !ok {
+		if _, ok := a.broker.User(user); !ok {
 			return errObject
 		}
 	}
@@ -220,7 +220,7 @@ func (a *api) checkPath(c *call) error {
 }
 
 func (a *api) getPermission(c *call) (int, any, error) {
-	u, _ := a.findUser(c.PathValue("user"))
+	u, _ := a.broker.User(c.PathValue("user"))
 	p, ok := u.Permissions[c.PathValue("name")]
 	if !ok {
 		return 0, nil, errObject
@@ -256,13 +256,13 @@ func (a *api) putPermission(c *call) (int, any, error) {
 			return 0, nil, err
 		}
 	}
-	u, _ := a.findUser(c.PathValue("user"))
+	u, _ := a.broker.User(c.PathValue("user"))
 	_, existed := u.Permissions[c.PathValue("name")]
 	return a.put(c, existed, func() error { return a.broker.PutPermissions(c.PathValue("name"), c.PathValue("user"), p) })
 }
 
 func (a *api) deletePermission(c *call) (int, any, error) {
-	u, _ := a.findUser(c.PathValue("user"))
+	u, _ := a.broker.User(c.PathValue("user"))
 	if _, ok := u.Permissions[c.PathValue("name")]; !ok {
 		return 0, nil, errObject
 	}
@@ -294,7 +294,7 @@ func (a *api) listTopicPermissions(c *call) (int, any, error) {
 }
 
 func (a *api) getTopicPermissions(c *call) (int, any, error) {
-	u, _ := a.findUser(c.PathValue("user"))
+	u, _ := a.broker.User(c.PathValue("user"))
 	out := topicObjects(u, c.PathValue("name"))
 	if len(out) == 0 {
 		return 0, nil, errObject
@@ -314,7 +314,7 @@ func (a *api) putTopicPermission(c *call) (int, any, error) {
 			return 0, nil, err
 		}
 	}
-	u, _ := a.findUser(c.PathValue("user"))
+	u, _ := a.broker.User(c.PathValue("user"))
 	_, existed := u.Topics[c.PathValue("name")][exchange]
 	return a.put(c, existed, func() error {
 		return a.broker.PutTopicPermissions(c.PathValue("name"), c.PathValue("user"), exchange, p)
@@ -322,7 +322,7 @@ func (a *api) putTopicPermission(c *call) (int, any, error) {
 }
 
 func (a *api) deleteTopicPermissions(c *call) (int, any, error) {
-	u, _ := a.findUser(c.PathValue("user"))
+	u, _ := a.broker.User(c.PathValue("user"))
 	if len(u.Topics[c.PathValue("name")]) == 0 {
 		return 0, nil, errObject
 	}

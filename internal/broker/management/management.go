@@ -193,7 +193,7 @@ func (a *api) login(r *http.Request, want level) (*call, error) {
 	if err := a.broker.CheckPassword(name, password, local); err != nil {
 		return nil, refused(http.StatusUnauthorized, "not_authorized", "Login failed")
 	}
-	user, ok := a.findUser(name)
+	user, ok := a.broker.User(name)
 	if !ok {
 		return nil, refused(http.StatusUnauthorized, "not_authorized", "Login failed")
 	}
@@ -211,15 +211,6 @@ func (a *api) login(r *http.Request, want level) (*call, error) {
 		return nil, unauthorised("Not monitor user")
 	}
 	return &call{Request: r, user: user, password: password}, nil
-}
-
-func (a *api) findUser(name string) (broker.User, bool) {
-	users := a.broker.Users()
-	i := slices.IndexFunc(users, func(u broker.User) bool { return u.Name == name })
-	if i < 0 {
-		return broker.User{}, false
-	}
-	return users[i], true
 }
 
 // checkVHost makes sure that the virtual host in the path exists and is the user's. Administrators manage all, but look into none

@@ -37,6 +37,9 @@ func (c *conn) handshake() (done, ok bool) {
 	return true, c.step(id)
 }
 
+// protocolHeader09 is what clients of AMQP 0-9 send, Perl's AnyEvent::RabbitMQ for one. RabbitMQ takes them for 0-9-1, too.
+const protocolHeader09 = "AMQP\x01\x01\x00\x09"
+
 func (c *conn) protocolHeader() (done, ok bool) {
 	have := c.buf[c.r:c.w]
 	if len(have) < len(wire.ProtocolHeader) {
@@ -45,7 +48,7 @@ func (c *conn) protocolHeader() (done, ok bool) {
 		}
 		return false, true
 	}
-	if string(have[:8]) != wire.ProtocolHeader {
+	if header := string(have[:8]); header != wire.ProtocolHeader && header != protocolHeader09 {
 		return c.wrongHeader()
 	}
 	c.r += len(wire.ProtocolHeader)
