@@ -37,6 +37,11 @@ var frameLaw = map[string]func(*bed){
 			r.wantEnd()
 		}
 	},
+	"the protocol header of 0-9 is taken for that of 0-9-1": func(b *bed) {
+		r := b.connect()
+		r.write([]byte("AMQP\x01\x01\x00\x09"))
+		b.equal("version", r.expect(0, classConnection, 10)[:2], []byte{0, 9})
+	},
 	"a frame with a wrong end is a frame error": func(b *bed) {
 		r := b.newRaw()
 		r.write(slices.Concat([]byte{frameMethod}, u16(1), u32(4), u16(classChannel), u16(20), []byte{0xFF}))
