@@ -332,6 +332,7 @@ func (r *resolver) grouped(n *ast) (*ast, *Error) {
 	}
 	left.group = n.rhs
 	left.group.start, left.group.pos = n.start, n.pos
+	left.keepArray = left.keepArray || n.keepArray
 	return left, nil
 }
 
