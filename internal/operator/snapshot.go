@@ -144,12 +144,18 @@ func ownerOf(user string) (flowKey, bool) {
 }
 
 func (s *snapshot) fetchTopology(ctx context.Context, api *rabbitmq.Client, namespace string) error {
-	queues, err := api.Queues(ctx, namespace)
-	if err != nil {
-		return err
+	names := map[string]string{} // each once: a queue is in many bindings
+	name := func(text string) string {
+		if _, known := names[text]; !known {
+			names[text] = text
+		}
+		return names[text]
 	}
-	for _, q := range queues {
-		s.flow(flowKey{namespace, flowOf(q.Name)}).queues[q.Name] = q
+	if err := api.EachQueue(ctx, namespace, func(q rabbitmq.Queue) {
+		q.VHost, q.Type, q.State = namespace, name(q.Type), name(q.State)
+		s.flow(flowKey{namespace, name(flowOf(q.Name))}).queues[name(q.Name)] = q
+	}); err != nil {
+		return err
 	}
 	exchanges, err := api.Exchanges(ctx, namespace)
 	if err != nil {
@@ -161,23 +167,18 @@ func (s *snapshot) fetchTopology(ctx context.Context, api *rabbitmq.Client, name
 		}
 		s.flow(flowKey{namespace, flowOf(e.Name)}).exchanges[e.Name] = topology.Exchange{Name: e.Name, Kind: e.Type}
 	}
-	bindings, err := api.Bindings(ctx, namespace)
-	if err != nil {
-		return err
-	}
-	for _, b := range bindings {
+	return api.EachBinding(ctx, namespace, func(b rabbitmq.Binding) {
 		if b.Source == "" || flowOf(b.Source) != flowOf(b.Destination) { // others may listen to a flow: the router does, for replies
-			continue
+			return
 		}
-		binding := topology.Binding{Source: b.Source, Key: b.RoutingKey}
+		binding := topology.Binding{Source: name(b.Source), Key: name(b.RoutingKey)}
 		if b.DestinationType == rabbitmq.ToQueue {
-			binding.Queue = b.Destination
+			binding.Queue = name(b.Destination)
 		} else {
-			binding.Exchange = b.Destination
+			binding.Exchange = name(b.Destination)
 		}
-		s.flow(flowKey{namespace, flowOf(b.Source)}).bindings[binding] = true
-	}
-	return nil
+		s.flow(flowKey{namespace, name(flowOf(b.Source))}).bindings[binding] = true
+	})
 }
 
 // flowOf is the flow that a queue or an exchange belongs to: its name up to the first colon, which a flow's name can't have.

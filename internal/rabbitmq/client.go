@@ -5,6 +5,7 @@ package rabbitmq
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -107,13 +108,14 @@ func (e *Error) Is(target error) bool {
 	return target == ErrNotFound && e.Status == http.StatusNotFound
 }
 
-// request is one call: op is its name in errors, body is sent as JSON unless nil, out is filled from the answer unless nil.
+// request is one call: op is its name in errors, body is sent as JSON unless nil, out is filled from the answer unless nil, or items reads it.
 type request struct {
 	op, method string
 	path       []string // segments after /api, unescaped
 	query      url.Values
 	header     http.Header
 	body, out  any
+	items      func(*json.Decoder) error
 }
 
 func (c *Client) do(ctx context.Context, r request) error {
@@ -154,6 +156,9 @@ func (c *Client) do(ctx context.Context, r request) error {
 }
 
 func (c *Client) answer(r request, res *http.Response) error {
+	if r.items != nil && res.StatusCode/100 == 2 {
+		return c.stream(r, res.Body)
+	}
 	text, err := io.ReadAll(io.LimitReader(res.Body, c.bodyMax+1))
 	if err != nil {
 		return fmt.Errorf("rabbitmq: %s: read answer: %w", r.op, err)
@@ -171,6 +176,37 @@ func (c *Client) answer(r request, res *http.Response) error {
 		return fmt.Errorf("rabbitmq: %s: read answer: %w", r.op, err)
 	}
 	return nil
+}
+
+// stream reads an answer bit by bit.
+func (c *Client) stream(r request, body io.Reader) error {
+	limited := &io.LimitedReader{R: body, N: c.bodyMax}
+	err := r.items(json.NewDecoder(limited))
+	switch {
+	case err != nil && limited.N == 0:
+		return fmt.Errorf("rabbitmq: %s: the answer has more than %d bytes", r.op, c.bodyMax)
+	case err != nil:
+		return fmt.Errorf("rabbitmq: %s: read answer: %w", r.op, err)
+	}
+	return nil
+}
+
+// each calls do for every item of a list, as it comes: the lists of a broker with thousands of queues have tens of megabytes. query may be nil.
+func each[T any](ctx context.Context, c *Client, op string, query url.Values, do func(T), path ...string) error {
+	return c.do(ctx, request{op: op, method: http.MethodGet, path: path, query: query, items: func(d *json.Decoder) error {
+		if start, err := d.Token(); err != nil || start != json.Delim('[') {
+			return cmp.Or(err, fmt.Errorf("%v, want a list", start))
+		}
+		for d.More() {
+			var item T
+			if err := d.Decode(&item); err != nil {
+				return err
+			}
+			do(item)
+		}
+		_, err := d.Token()
+		return err
+	}})
 }
 
 // refusal makes an Error of an answer. RabbitMQ's reason is a text or, for some checks, any JSON.

@@ -80,6 +80,11 @@ func (c *Client) Bindings(ctx context.Context, vhost string) ([]Binding, error) 
 	return out, c.get(ctx, fmt.Sprintf("list bindings of %q", vhost), &out, "bindings", vhost)
 }
 
+// EachBinding calls do for every binding of a virtual host. An error may come after some calls.
+func (c *Client) EachBinding(ctx context.Context, vhost string, do func(Binding)) error {
+	return each(ctx, c, fmt.Sprintf("list bindings of %q", vhost), nil, do, "bindings", vhost)
+}
+
 // PutBinding binds; nothing changes when the same binding exists. PropertiesKey isn't used.
 func (c *Client) PutBinding(ctx context.Context, b Binding) error {
 	if b.DestinationType != ToQueue && b.DestinationType != ToExchange {

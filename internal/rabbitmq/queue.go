@@ -38,6 +38,19 @@ func (c *Client) Queues(ctx context.Context, vhost string) ([]Queue, error) {
 	return out, c.get(ctx, fmt.Sprintf("list queues of %q", vhost), &out, "queues", vhost)
 }
 
+// queueColumns are what EachQueue asks for.
+const queueColumns = "name,vhost,durable,auto_delete,exclusive,type,state,messages,messages_ready,messages_unacknowledged,message_bytes,consumers," +
+	"message_stats.deliver_get,message_stats.ack"
+
+// EachQueue calls do for every queue of a virtual host, without Arguments. An error may come after some calls.
+func (c *Client) EachQueue(ctx context.Context, vhost string, do func(Queue)) error {
+	query := url.Values{"columns": {queueColumns}}
+	return each(ctx, c, fmt.Sprintf("list queues of %q", vhost), query, func(q Queue) {
+		q.Arguments = nil
+		do(q)
+	}, "queues", vhost)
+}
+
 // Queue returns one queue.
 func (c *Client) Queue(ctx context.Context, vhost, name string) (Queue, error) {
 	var out Queue

@@ -55,6 +55,12 @@ func queues(t *testing.T, s *suite) {
 	if len(all) != 1 || all[0].Name != "q" {
 		t.Errorf("list = %+v, want q", all)
 	}
+	var one []rabbitmq.Queue
+	must(t, s.EachQueue(ctx, s.vhost, func(q rabbitmq.Queue) { one = append(one, q) }))
+	all[0].Arguments = nil
+	if diff := cmp.Diff(all, one); diff != "" {
+		t.Errorf("one by one (-as a list +got):\n%s", diff)
+	}
 	must(t, s.PurgeQueue(ctx, s.vhost, "q"))
 	eventually(t, "no message ready", func() bool {
 		got, err := s.Queue(ctx, s.vhost, "q")
@@ -184,6 +190,11 @@ func bindings(t *testing.T, s *suite) {
 	from := func() []rabbitmq.Binding {
 		all, err := s.Bindings(ctx, s.vhost)
 		must(t, err)
+		var one []rabbitmq.Binding
+		must(t, s.EachBinding(ctx, s.vhost, func(b rabbitmq.Binding) { one = append(one, b) }))
+		if diff := cmp.Diff(all, one); diff != "" {
+			t.Errorf("one by one (-as a list +got):\n%s", diff)
+		}
 		return slices.DeleteFunc(all, func(b rabbitmq.Binding) bool { return b.Source != "x" })
 	}
 	var toQueue []string
@@ -221,11 +232,12 @@ func bindings(t *testing.T, s *suite) {
 func missing(t *testing.T, s *suite) {
 	ctx := t.Context()
 	_, queues := s.Queues(ctx, "no-such-vhost")
+	oneByOne := s.EachQueue(ctx, "no-such-vhost", func(rabbitmq.Queue) {})
 	_, exchanges := s.Exchanges(ctx, "no-such-vhost")
 	_, bindings := s.Bindings(ctx, "no-such-vhost")
 	_, consumers := s.Consumers(ctx, "no-such-vhost")
 	put := s.PutQueue(ctx, rabbitmq.Queue{Name: "q", VHost: "no-such-vhost"})
-	for what, err := range map[string]error{"queues": queues, "exchanges": exchanges, "bindings": bindings, "consumers": consumers, "put": put} {
+	for what, err := range map[string]error{"queues": queues, "queues one by one": oneByOne, "exchanges": exchanges, "bindings": bindings, "consumers": consumers, "put": put} {
 		if !errors.Is(err, rabbitmq.ErrNotFound) {
 			t.Errorf("%s: %v, want not found", what, err)
 		}
