@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"os"
+	"runtime/debug"
 
 	"github.com/go-logr/logr"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -18,7 +20,9 @@ type operatorCommand struct {
 }
 
 func (c *operatorCommand) Run(ctx context.Context, std program.Streams) error {
-	program.TuneCollector()
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(operator.GCPercent)
+	}
 	settings, err := c.settings()
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unique"
 
 	"github.com/openintegrationhub/leat/internal/flow"
 	"github.com/openintegrationhub/leat/internal/plan"
@@ -106,6 +107,7 @@ func (s *snapshot) fetchUsers(ctx context.Context, api *rabbitmq.Client) error {
 		return err
 	}
 	for _, p := range permissions {
+		p.VHost, p.Configure, p.Write = unique.Make(p.VHost).Value(), unique.Make(p.Configure).Value(), unique.Make(p.Write).Value()
 		u := all[p.User]
 		if u == nil {
 			continue
@@ -121,6 +123,7 @@ func (s *snapshot) fetchUsers(ctx context.Context, api *rabbitmq.Client) error {
 		return err
 	}
 	for _, t := range topics {
+		t.VHost, t.Exchange, t.Read = unique.Make(t.VHost).Value(), unique.Make(t.Exchange).Value(), unique.Make(t.Read).Value()
 		if u := all[t.User]; u != nil {
 			u.topic = &t
 		}

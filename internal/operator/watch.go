@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"unique"
 
 	"github.com/go-logr/logr"
 	appsv1 "k8s.io/api/apps/v1"
@@ -54,11 +55,30 @@ func cacheOptions(namespaces []string) cache.Options {
 	return o
 }
 
+// slimMeta has texts that thousands of objects have in common once.
+func slimMeta(m *metav1.ObjectMeta) {
+	m.ManagedFields = nil
+	once := func(texts map[string]string) map[string]string {
+		out := make(map[string]string, len(texts))
+		for key, value := range texts {
+			out[unique.Make(key).Value()] = unique.Make(value).Value()
+		}
+		return out
+	}
+	m.Labels, m.Annotations = once(m.Labels), once(m.Annotations)
+	m.Namespace = unique.Make(m.Namespace).Value()
+	for i := range m.OwnerReferences {
+		o := &m.OwnerReferences[i]
+		o.APIVersion, o.Kind, o.Name, o.UID = unique.Make(o.APIVersion).Value(), unique.Make(o.Kind).Value(), unique.Make(o.Name).Value(), unique.Make(o.UID).Value()
+	}
+}
+
 // slimJob drops the pod template, which nobody can change, and which the job's name tells.
 func slimJob(object any) (any, error) {
 	if job, ok := object.(*batchv1.Job); ok {
-		job.ManagedFields = nil
-		job.Spec.Template = corev1.PodTemplateSpec{}
+		slimMeta(&job.ObjectMeta)
+		job.Spec = batchv1.JobSpec{Parallelism: job.Spec.Parallelism}
+		job.Status.UncountedTerminatedPods = nil
 	}
 	return object, nil
 }
@@ -66,7 +86,8 @@ func slimJob(object any) (any, error) {
 // slimPod keeps how a pod is, and not what it was made from.
 func slimPod(object any) (any, error) {
 	if pod, ok := object.(*corev1.Pod); ok {
-		pod.ManagedFields, pod.Annotations = nil, nil
+		pod.Annotations = nil
+		slimMeta(&pod.ObjectMeta)
 		pod.Spec = corev1.PodSpec{NodeName: pod.Spec.NodeName}
 		pod.Status.HostIPs, pod.Status.PodIPs, pod.Status.InitContainerStatuses, pod.Status.EphemeralContainerStatuses = nil, nil, nil, nil
 	}
