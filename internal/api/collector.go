@@ -302,6 +302,9 @@ func (f *flowCollector) withInput(failure *store.Failure, d amqp.Delivery) {
 }
 
 func (f *flowCollector) record(ctx context.Context, failure store.Failure) error {
+	if failure.Message == "" {
+		failure.Message = ownID(failure.Input)
+	}
 	id, err := f.opts.Errors.Record(ctx, failure)
 	if err != nil {
 		return err
@@ -310,6 +313,18 @@ func (f *flowCollector) record(ctx context.Context, failure store.Failure) error
 		f.tell(id, failure)
 	}
 	return nil
+}
+
+// ownID is the id that a message has inside; "" without one. It stays when headers don't: the Java library sends messages back for a rebound
+// without their messageId (contract.md 2.7), so that neither its report nor the dead letter has any other.
+func ownID(input []byte) string {
+	var m struct {
+		ID string `json:"id"`
+	}
+	if err := json.Unmarshal(input, &m); err != nil {
+		return ""
+	}
+	return m.ID
 }
 
 // tell logs a failure, unless one was logged a moment ago.

@@ -171,6 +171,41 @@ func TestFailedMessageIsOneErrorWithItsInput(t *testing.T) {
 	}
 }
 
+// A message that the Java library gives up after rebounds: they have cost it its messageId, and neither the report nor the dead letter has one
+// in its headers (contract.md 2.7).
+func TestFailedMessageWithoutAnIDInItsHeadersIsOneError(t *testing.T) {
+	w := newWorld(t)
+	const id = "0b3f0c3e-0000-4000-8000-000000000002"
+	input := []byte(`{"id":"` + id + `","body":{"hello":"wörld"}}`)
+	report, err := json.Marshal(map[string]string{
+		"error":      string(w.cipher.Encrypt([]byte(`{"name":"java.lang.RuntimeException","message":"Rebound limit exceeded","stack":"at x"}`))),
+		"errorInput": string(w.cipher.Encrypt(input)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.publish(t, "f1.step_1.error", message.Headers{"messageId": "m-2", "x-eio-meta-trace-id": "tr-1"}, report)
+	w.publish(t, "f1.step_1.deadletter", message.Headers{"taskId": "f1", "x-eio-meta-trace-id": "tr-1"}, w.cipher.Encrypt(input))
+	w.publish(t, "f1.step_1.deadletter", message.Headers{"messageId": "m-3"}, w.cipher.Encrypt(input)) // another message
+	var list []store.Error
+	await(t, "both, and the other one", func() bool {
+		list = w.errors(t)
+		known := map[string]bool{}
+		for _, e := range list {
+			known[e.Message] = e.Headers != nil
+		}
+		return known[id] && known["m-3"]
+	})
+	got := map[string]string{}
+	for _, e := range list {
+		got[e.Message] = e.Reason
+	}
+	want := map[string]string{id: "java.lang.RuntimeException: Rebound limit exceeded", "m-3": "given up: for an unknown reason"}
+	if diff := cmp.Diff(want, got); diff != "" || len(list) != len(want) {
+		t.Errorf("%d errors, reasons (-want +got):\n%s", len(list), diff)
+	}
+}
+
 func TestWhatCannotBeReadIsListedAsItIs(t *testing.T) {
 	w := newWorld(t)
 	w.publish(t, "f1.step_1.error", nil, []byte(`no JSON`))
