@@ -31,7 +31,7 @@ func count(notes []string, note string) (n int) {
 
 // TestTermination ends a process with SIGTERM in the middle of a message: its outcome comes once.
 func TestTermination(t *testing.T) {
-	each(t, node, func(t *testing.T, p platform, g generation) {
+	eachSailor(t, func(t *testing.T, p platform, g generation) {
 		s := play(t, p, actFlow("act", g))
 		s.tell(map[string]any{"do": "slow", "n": 1, "ms": 700})
 		s.awaitNote("work:1", "begin 1")
@@ -52,7 +52,7 @@ func TestTermination(t *testing.T) {
 
 // TestPoison sends a message that kills its step: it's given up after some times, can be seen, and the next one is processed.
 func TestPoison(t *testing.T) {
-	each(t, node, func(t *testing.T, p platform, g generation) {
+	eachSailor(t, func(t *testing.T, p platform, g generation) {
 		s := play(t, p, actFlow("act", g))
 		s.tell(map[string]any{"do": "poison", "n": 1})
 		s.tell(map[string]any{"do": "echo", "n": 2})
@@ -66,7 +66,7 @@ func TestPoison(t *testing.T) {
 
 // TestTick has a component as the first step of a polling flow.
 func TestTick(t *testing.T) {
-	each(t, node, func(t *testing.T, p platform, g generation) {
+	eachSailor(t, func(t *testing.T, p platform, g generation) {
 		s := play(t, p, `
 apiVersion: elastic.io/v1
 kind: Flow
@@ -91,7 +91,7 @@ spec:
 
 // TestHooks starts a step with a startup hook, and runs its shutdown hook.
 func TestHooks(t *testing.T) {
-	each(t, node, func(t *testing.T, p platform, g generation) {
+	eachSailor(t, func(t *testing.T, p platform, g generation) {
 		s := play(t, p, `
 apiVersion: elastic.io/v1
 kind: Flow
@@ -145,7 +145,7 @@ func (s *scene) stored(want string) {
 
 // TestAPIDownAtStart starts a step while the platform API answers 503.
 func TestAPIDownAtStart(t *testing.T) {
-	each(t, node, func(t *testing.T, p platform, g generation) {
+	eachSailor(t, func(t *testing.T, p platform, g generation) {
 		target, err := url.Parse(p.url())
 		if err != nil {
 			t.Fatal(err)
@@ -190,8 +190,9 @@ func TestBrokerLost(t *testing.T) {
 
 func brokerLost(t *testing.T, p platform) {
 	var texts []string
-	all := of(node)
+	all := slices.DeleteFunc(slices.Concat(of(node), of(java)), generation.leftOut)
 	for _, g := range all {
+		g.present(t)
 		texts = append(texts, actFlow(flowName(g), g))
 	}
 	scenes := playAll(t, p, texts...)

@@ -8,7 +8,7 @@ import (
 
 // TestQueueDeleted deletes the queue of a step that runs. No library notices: the watchdog does, and brings queue and step back.
 func TestQueueDeleted(t *testing.T) {
-	each(t, node, func(t *testing.T, p platform, g generation) {
+	eachSailor(t, func(t *testing.T, p platform, g generation) {
 		s := play(t, p, actFlow("act", g))
 		s.tell(map[string]any{"do": "echo", "n": 1})
 		s.expect(0, []string{`work:1 message {"do":"echo","n":1}`})

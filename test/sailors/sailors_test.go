@@ -59,17 +59,22 @@ var generations = []generation{
 }
 
 // present fails the test if the generation's library isn't installed. LEAT_SAILORS_WITHOUT=java does without those from Maven Central, which
-// doesn't serve them everywhere.
+// doesn't serve them everywhere; a generation's name leaves out just this one.
 func (g generation) present(t testing.TB) {
 	t.Helper()
-	if os.Getenv("LEAT_SAILORS_WITHOUT") == string(g.kind) {
-		t.Skipf("left out by LEAT_SAILORS_WITHOUT=%s", g.kind)
+	if g.leftOut() {
+		t.Skip("left out by LEAT_SAILORS_WITHOUT")
 	}
 	folder := filepath.Join(libraries(t), g.folder)
 	if _, err := os.Stat(filepath.Join(folder, "installed")); err != nil {
 		reason, _ := os.ReadFile(filepath.Join(folder, "maven.log"))
 		t.Fatalf("%s isn't installed. LEAT_SAILORS_WITHOUT=%s runs the others.\n%s", g.name, g.kind, reason[:min(len(reason), 600)])
 	}
+}
+
+func (g generation) leftOut() bool {
+	without := os.Getenv("LEAT_SAILORS_WITHOUT")
+	return without == string(g.kind) || without == g.name
 }
 
 // image is what flows name to get the generation.
@@ -85,8 +90,8 @@ func (g generation) program(t testing.TB) (line, dir string) {
 	}
 	switch g.kind {
 	case java:
-		// The test reads the environment from the notes.
-		return "node node/notes.js; exec java -cp '" + filepath.Join(folder, "classes") + ":" + filepath.Join(folder, "lib") + "/*' io.elastic.sailor.Sailor", here
+		// The test reads environment and process id from the notes.
+		return "SAILOR_PID=$$ node node/notes.js; exec java -cp '" + filepath.Join(folder, "classes") + ":" + filepath.Join(folder, "lib") + "/*' io.elastic.sailor.Sailor", here
 	case ferryman:
 		return "node " + filepath.Join(folder, "node_modules", "@openintegrationhub", "ferryman", "runGlobal.js"), filepath.Join(here, "ferryman")
 	}
@@ -102,6 +107,12 @@ func each(t *testing.T, k kind, test func(t *testing.T, p platform, g generation
 			onBrokers(t, func(t *testing.T, p platform) { test(t, p, g) })
 		})
 	}
+}
+
+// eachSailor runs a test with every generation of elastic.io's libraries, on both brokers.
+func eachSailor(t *testing.T, test func(t *testing.T, p platform, g generation)) {
+	each(t, node, test)
+	each(t, java, test)
 }
 
 // of lists the generations of a kind.

@@ -1,4 +1,5 @@
-// Notes for the test: one line a deed in $SAILOR_NOTES/FLOW.STEP; beside it, the process's environment and id.
+// Notes for the test: one line a deed in $SAILOR_NOTES/FLOW.STEP; beside it, the process's environment and id
+// ($SAILOR_PID if it's another one's).
 const fs = require('fs');
 const path = require('path');
 
@@ -13,5 +14,5 @@ exports.note = function note(text) {
 
 if (file) {
   fs.writeFileSync(file + '.env', JSON.stringify(process.env));
-  fs.writeFileSync(file + '.pid', String(process.pid));
+  fs.writeFileSync(file + '.pid', process.env.SAILOR_PID || String(process.pid));
 }

@@ -14,6 +14,7 @@ public class Act implements Function {
         final var body = parameters.getMessage().getBody();
         final var emitter = parameters.getEventEmitter();
         final String text = body.getString("text", "");
+        Notes.note("begin " + body.get("n"));
         switch (body.getString("do")) {
             case "echo", "emit":
                 emitter.emitData(message(parameters).build());
