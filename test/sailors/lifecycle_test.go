@@ -253,10 +253,9 @@ func TestMixedFlow(t *testing.T) {
 	t.Run("node", func(t *testing.T) {
 		onBrokers(t, func(t *testing.T, p platform) { mixedFlow(t, p, "node-2.2.1", "node-2.7.8") })
 	})
-	newest := of(java)[len(of(java))-1]
 	t.Run("node and java", func(t *testing.T) {
-		newest.present(t)
-		onBrokers(t, func(t *testing.T, p platform) { mixedFlow(t, p, "node-2.2.1", "node-2.7.8", newest.name) })
+		newest(java).present(t)
+		onBrokers(t, func(t *testing.T, p platform) { mixedFlow(t, p, "node-2.2.1", "node-2.7.8", newest(java).name) })
 	})
 }
 

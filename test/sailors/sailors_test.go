@@ -120,6 +120,8 @@ func of(k kind) []generation {
 	return slices.DeleteFunc(slices.Clone(generations), func(g generation) bool { return g.kind != k })
 }
 
+func newest(k kind) generation { return of(k)[len(of(k))-1] }
+
 // onBrokers runs a test on both brokers.
 func onBrokers(t *testing.T, test func(t *testing.T, p platform)) {
 	t.Run("embedded", func(t *testing.T) { test(t, newEmbedded(t)) })
