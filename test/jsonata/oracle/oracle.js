@@ -7,6 +7,15 @@ const { faults, load } = require('./faults');
 const lines = require('readline').createInterface({ input: process.stdin, crlfDelay: Infinity });
 const builds = new Map([['', require('jsonata')]]);
 
+// limits are the codes of what the options below end: a stack too deep, and a time too long.
+const limits = ['D1011', 'D1012'];
+
+// limitWithin finds a limit in what $eval throws, which says by itself just that there was an error.
+function limitWithin(e) {
+  if (!e || limits.includes(e.code)) return e;
+  return e.code === 'D3121' ? limitWithin(e.error) : undefined;
+}
+
 function build(names) {
   const key = names.join();
   if (!builds.has(key)) builds.set(key, load(names));
@@ -17,7 +26,8 @@ async function answer({ expr, input, mend }) {
   let result;
   try {
     result = await build(mend || [])(expr, { timeout: 300, stack: 2000 }).evaluate(input);
-  } catch (e) {
+  } catch (thrown) {
+    const e = limitWithin(thrown) || thrown;
     if (e && e.code) {
       return { code: e.code, token: e.token === undefined ? undefined : String(e.token), position: e.position };
     }
