@@ -59,8 +59,8 @@ images: build ## Pack the images of the Dockerfile as OCI archives in bin/images
 	$(BUILD) -o bin/leat-platform ./cmd/leat-platform
 	$(GO) run ./platform/images -from build=bin -out bin/images
 
-platform: ## Write platform/platform.json anew from the files in platform/
-	$(GO) test ./platform -run TestPlatformFileIsMadeOfTheBases -update
+platform: ## Write platform/platform.json and the Helm chart anew from the files in platform/
+	$(GO) test ./platform -run 'TestPlatformFileIsMadeOfTheBases|TestChartIsMadeOfTheBases' -update
 
 cluster-up: ## Start a real Kubernetes on this machine, as root; the first time takes 10 minutes
 	test/cluster/build.sh full

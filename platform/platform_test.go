@@ -1,4 +1,4 @@
-// Package platform_test keeps platform.json the same as the files that it's made of, and holds what all of them promise.
+// Package platform_test keeps platform.json and the Helm chart the same as the files that they're made of, and holds what all of them promise.
 package platform_test
 
 import (
@@ -21,7 +21,7 @@ import (
 	"github.com/openintegrationhub/leat/internal/install"
 )
 
-var update = flag.Bool("update", false, "write platform.json anew")
+var update = flag.Bool("update", false, "write platform.json and the chart anew")
 
 // object is any Kubernetes object.
 type object map[string]any
@@ -54,8 +54,8 @@ func (o object) String() string {
 	return strings.TrimPrefix(o.text("metadata", "namespace")+"/", "/") + o.text("kind") + " " + o.text("metadata", "name")
 }
 
-// objects reads the files of the kustomization, in its order.
-func objects(t *testing.T) (all []object) {
+// bases returns the names of the files of the kustomization, in its order.
+func bases(t *testing.T) []string {
 	t.Helper()
 	text, err := os.ReadFile("kustomization.yaml")
 	if err != nil {
@@ -71,7 +71,13 @@ func objects(t *testing.T) (all []object) {
 	if err := decoder.Decode(&kustomization); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range kustomization.Resources {
+	return kustomization.Resources
+}
+
+// objects reads the bases.
+func objects(t *testing.T) (all []object) {
+	t.Helper()
+	for _, name := range bases(t) {
 		file, err := os.Open(name)
 		if err != nil {
 			t.Fatal(err)
