@@ -93,7 +93,7 @@ type Operator struct {
 
 // GCPercent is what a program that runs an operator should give debug.SetGCPercent: it holds a copy of all that it looks after, and makes little
 // garbage, so that more frequent collections cost less than what they save.
-const GCPercent = 25
+const GCPercent = 15
 
 // leaseName is that of the lease by which operators elect their leader.
 const leaseName = "flows-operator"

@@ -112,6 +112,7 @@ func (s *snapshot) fetchUsers(ctx context.Context, api *rabbitmq.Client) error {
 		if u == nil {
 			continue
 		}
+		p.User = u.Name
 		if _, ok := ownerOf(p.User); ok {
 			u.permission = &p
 			continue
@@ -125,11 +126,14 @@ func (s *snapshot) fetchUsers(ctx context.Context, api *rabbitmq.Client) error {
 	for _, t := range topics {
 		t.VHost, t.Exchange, t.Read = unique.Make(t.VHost).Value(), unique.Make(t.Exchange).Value(), unique.Make(t.Read).Value()
 		if u := all[t.User]; u != nil {
+			t.User = u.Name
 			u.topic = &t
 		}
 	}
 	for name, u := range all {
-		s.others[other(name, "")] = u
+		if _, ok := ownerOf(name); !ok {
+			s.others[other(name, "")] = u
+		}
 	}
 	return nil
 }

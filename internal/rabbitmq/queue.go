@@ -25,11 +25,23 @@ type Queue struct {
 	MessageBytes    int64 `json:"message_bytes"`           // of bodies
 	Consumers       int   `json:"consumers"`
 
-	// Stats count messages since the queue was made, or its broker started.
-	Stats struct {
-		Delivered uint64 `json:"deliver_get"`
-		Acked     uint64 `json:"ack"`
-	} `json:"message_stats"`
+	Stats QueueStats `json:"message_stats"`
+}
+
+// QueueStats count messages since the queue was made, or its broker started.
+type QueueStats struct {
+	Delivered uint64 `json:"deliver_get"`
+	Acked     uint64 `json:"ack"`
+}
+
+// UnmarshalJSON takes an empty list for nothing: in lists of certain columns, RabbitMQ has one for a queue whose messages nobody has taken.
+func (s *QueueStats) UnmarshalJSON(text []byte) error {
+	if string(text) == "[]" {
+		*s = QueueStats{}
+		return nil
+	}
+	type plain QueueStats
+	return json.Unmarshal(text, (*plain)(s))
 }
 
 // Queues lists the queues of a virtual host.

@@ -229,6 +229,19 @@ func bindings(t *testing.T, s *suite) {
 	wantError(t, s.PutBinding(ctx, nowhere), 404, "no queue 'none' in vhost '"+s.vhost+"'")
 }
 
+// RabbitMQ has an empty list in place of the counts of a queue whose messages nobody has taken yet.
+func untouchedQueue(t *testing.T, s *suite) {
+	ctx := t.Context()
+	must(t, s.PutQueue(ctx, rabbitmq.Queue{Name: "untouched", VHost: s.vhost, Durable: true}))
+	_, ch := s.dial(t)
+	publish(t, ch, "untouched", "one")
+	eventually(t, "the queue has counted its message", func() bool {
+		var one []rabbitmq.Queue
+		must(t, s.EachQueue(ctx, s.vhost, func(q rabbitmq.Queue) { one = append(one, q) }))
+		return len(one) == 1 && one[0].Messages == 1 && one[0].Stats == rabbitmq.QueueStats{}
+	})
+}
+
 func missing(t *testing.T, s *suite) {
 	ctx := t.Context()
 	_, queues := s.Queues(ctx, "no-such-vhost")

@@ -39,6 +39,7 @@ func Run(t *testing.T, target Target) {
 		"wrong credentials are refused":                                           wrongCredentials,
 		"an object in a virtual host that isn't there is not found":               missing,
 		"names with slash, space, percent and umlaut are the same everywhere":     oddNames,
+		"a queue whose messages nobody has taken has no counts":                   untouchedQueue,
 		"deleting a virtual host ends its connections":                            deletedVirtualHost,
 		"what is put through the API is what AMQP clients find, and the converse": sameObjects,
 	}
