@@ -57,6 +57,10 @@ func TestFailedStepComesBack(t *testing.T) {
 	ready(t, f.Name)
 	for _, end := range []string{"pod deleted", "job deleted", "killed"} {
 		t.Log(end)
+		until(t, patience, "one pod of step work", func() (bool, string) { // a message may have gone through one that was about to end
+			n := len(pods(t, f.Name, "work"))
+			return n == 1, fmt.Sprint(n)
+		})
 		old := pod(t, f.Name, "work")
 		switch end {
 		case "pod deleted":
