@@ -156,20 +156,25 @@ func (p *param) letter() string {
 	return ""
 }
 
+// modify applies a modifier. The reference writes it behind the regular expression of the parameter, so a second one makes the first prefer
+// fewer arguments, and the context of a parameter that may be left out already is one that may be anything.
 func (p *param) modify(c byte) {
 	if p.mask == 0 {
 		return
 	}
-	if p.optional || p.many {
-		p.lazy = p.lazy || c != '+'
+	if c == '-' {
+		p.context, p.ctxMask = true, p.mask
+		if p.optional {
+			p.ctxMask = tAny
+		}
 	}
-	switch c {
-	case '-':
-		p.context, p.ctxMask, p.optional = true, p.mask, true
-	case '?':
-		p.optional = true
-	default:
+	switch {
+	case c == '+':
 		p.many = true
+	case p.optional || p.many:
+		p.lazy = true
+	default:
+		p.optional = true
 	}
 }
 
