@@ -181,15 +181,9 @@ func (s *subject) after(ev *evaluator, re *function, m *found) (*found, *Error) 
 func (c *call) customMatches(f *function, s *subject, each func(m *found) (bool, *Error)) *Error {
 	args := []Value{text(s.s)}
 	for {
-		v, err := c.ev.call(f, args, null, c.env)
-		if err != nil {
+		v, err := c.askMatcher(f, args)
+		if err != nil || v.k == kUndefined {
 			return err
-		}
-		if f.native == nil { // an empty sequence of a built-in function is no match object, rather than no match
-			v = finish(v)
-		}
-		if v.k == kUndefined {
-			return nil
 		}
 		m, ok := matchOf(v)
 		if !ok {
@@ -204,6 +198,24 @@ func (c *call) customMatches(f *function, s *subject, each func(m *found) (bool,
 		}
 		f, args = m.next.fn(), nil
 	}
+}
+
+// askMatcher calls a function that stands for a regular expression.
+func (c *call) askMatcher(f *function, args []Value) (Value, *Error) {
+	v, err := c.ev.call(f, args, null, c.env)
+	if f.native == nil { // an empty sequence of a built-in function is no match object, rather than no match
+		v = finish(v)
+	}
+	return v, err
+}
+
+// looksLikeMatch says whether v has a part of a match object. $contains asks for no more, and takes what JavaScript calls false for a match, too.
+func looksLikeMatch(v Value) bool {
+	if v.k != kObject {
+		return !truthy(v)
+	}
+	o := v.object()
+	return o.get("start").k == kNumber || o.get("groups").k == kArray || o.get("next").k == kFunc
 }
 
 // matchOf reads a match object, if v is one.
@@ -276,12 +288,11 @@ func fnContains(c *call, args []Value) (Value, *Error) {
 		m, err := s.match(c.ev, re, 0)
 		return boolean(m != nil), err
 	}
-	hit := false
-	err := c.customMatches(args[1].fn(), s, func(*found) (bool, *Error) {
-		hit = true
-		return false, nil
-	})
-	return boolean(hit), err
+	v, err := c.askMatcher(args[1].fn(), []Value{args[0]})
+	if err == nil && v.k != kUndefined && !looksLikeMatch(v) {
+		err = fail("T1010", v)
+	}
+	return boolean(v.k != kUndefined), err
 }
 
 func fnSplit(c *call, args []Value) (Value, *Error) {
