@@ -54,6 +54,7 @@ func (s *sharing) take(vhost string) (*sharedConn, error) {
 	h := s.host(vhost)
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.conns = slices.DeleteFunc(h.conns, func(c *sharedConn) bool { return c.users == 0 && c.Err() != nil })
 	for _, c := range h.conns {
 		if c.users < flowsPerConn && c.Err() == nil {
 			c.users++
@@ -79,12 +80,13 @@ func (s *sharing) take(vhost string) (*sharedConn, error) {
 	return c, nil
 }
 
-// give gives a connection back. One that is lost goes, and one that nobody uses if there's another: the last one stays for whoever comes next.
+// give gives a connection back. One that is lost goes, and one that nobody uses if another lives: the last one stays for whoever comes next.
 func (s *sharing) give(vhost string, c *sharedConn) {
 	h := s.host(vhost)
 	h.mu.Lock()
 	c.users--
-	gone := c.users == 0 && (c.Err() != nil || len(h.conns) > 1)
+	another := slices.ContainsFunc(h.conns, func(other *sharedConn) bool { return other != c && other.Err() == nil })
+	gone := c.users == 0 && (c.Err() != nil || another)
 	if gone {
 		h.conns = slices.DeleteFunc(h.conns, func(other *sharedConn) bool { return other == c })
 	}

@@ -38,13 +38,28 @@ func (b *Broker) watch() {
 }
 
 func (b *Broker) look() {
-	memory := b.short()
-	disk := false
-	if b.store != nil && b.opts.DiskFree > 0 {
-		free, err := diskFree(b.opts.Dir)
-		disk = err == nil && free < b.opts.DiskFree
-	}
+	memory, disk := b.short(), b.diskShort()
 	b.alarm(func(a *alarms) { a.memory, a.disk = memory, disk })
+}
+
+func (b *Broker) diskShort() bool {
+	if b.store == nil || b.opts.DiskFree == 0 {
+		return false
+	}
+	free, err := diskFree(b.opts.Dir)
+	return err == nil && free < b.opts.DiskFree
+}
+
+// lookAtDisk looks at the disk when a good part of what must be free was written since the last time: a quick disk may be full before watch
+// looks again. The committer calls it.
+func (b *Broker) lookAtDisk() {
+	written := b.store.Written()
+	if b.opts.DiskFree == 0 || written-b.lookedAt < b.opts.DiskFree/4 {
+		return
+	}
+	b.lookedAt = written
+	disk := b.diskShort()
+	b.alarm(func(a *alarms) { a.disk = disk })
 }
 
 // short says whether memory is. What is garbage doesn't count, but it takes a collection to know, which isn't made at every look.

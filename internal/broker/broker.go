@@ -38,6 +38,8 @@ type Broker struct {
 	alarms  alarms
 	looks   int         // at memory since it was last enough; watch's alone
 	full    atomic.Bool // a write waits for space on the disk
+
+	lookedAt uint64 // bytes written when the disk was looked at last; commit's alone
 }
 
 // write is facts that belong to no virtual host's own list.

@@ -173,7 +173,9 @@ func (b *Broker) commitOps(lists ...[]core.Op) error {
 	if b.store == nil {
 		return nil
 	}
-	return b.store.Commit(lists...)
+	err := b.store.Commit(lists...)
+	b.lookAtDisk()
+	return err
 }
 
 // define writes definitions of the broker itself, and returns when they are on disk.

@@ -58,7 +58,7 @@ func TestIntegrationSuiteOfTheGoClient(t *testing.T) {
 	}
 	cmd := exec.CommandContext(t.Context(), "go", "test", "-tags", "integration", "-count=1", "-timeout=5m", "-json", ".")
 	cmd.Dir = moduleCopy(t, "github.com/rabbitmq/amqp091-go")
-	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off", "GOWORK=off",
+	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOWORK=off",
 		"AMQP_URL=amqp://guest:guest@"+amqp.Addr().String()+"/", "RABBITMQ_RABBITMQCTL_PATH="+self, ctlVariable+"="+control.URL)
 	out, err := cmd.CombinedOutput()
 	passed, failed, skipped := outcome(out)

@@ -101,6 +101,17 @@ func within(t *testing.T, what string, ok func() bool) {
 	}
 }
 
+func notice(t *testing.T, blocked <-chan amqp.Blocking) amqp.Blocking {
+	t.Helper()
+	select {
+	case alarm := <-blocked:
+		return alarm
+	case <-time.After(time.Minute):
+		t.Fatal("no notice of the broker within a minute")
+		return amqp.Blocking{}
+	}
+}
+
 // left reads the numbers of all messages in a queue.
 func left(t *testing.T, ch *amqp.Channel, queue string) map[int]bool {
 	t.Helper()
@@ -157,13 +168,13 @@ func TestPublishersAreBlockedBeforeTheDiskIsFullAndGoOnWhenThereIsSpace(t *testi
 	declareDurable(t, ch, "q")
 	f := &flood{confirmed: map[int]bool{}}
 	go f.run(ch, "q", 0, 1<<20)
-	if alarm := <-blocked; !alarm.Active || alarm.Reason != "low on disk" {
+	if alarm := notice(t, blocked); !alarm.Active || alarm.Reason != "low on disk" {
 		t.Fatalf("notice %+v, want blocked for being low on disk", alarm)
 	}
 	within(t, "no more confirms", func() bool { _, quiet := f.count(); return quiet > time.Second })
 	before, _ := f.count()
 	resize(512 << 20)
-	if alarm := <-blocked; alarm.Active {
+	if alarm := notice(t, blocked); alarm.Active {
 		t.Fatalf("notice %+v, want unblocked", alarm)
 	}
 	within(t, "100 more confirms", func() bool { n, _ := f.count(); return n > before+100 })

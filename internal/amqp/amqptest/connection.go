@@ -1,7 +1,10 @@
 package amqptest
 
 import (
+	"errors"
 	"fmt"
+	"net"
+	"os"
 	"slices"
 	"time"
 
@@ -17,6 +20,7 @@ var connectionLaw = map[string]func(*bed){
 	"a negotiated frame size holds for what the broker sends": frameSizeHolds,
 	"heartbeat 0 is allowed":                                  noHeartbeat,
 	"closing says goodbye":                                    closeHandshake,
+	"who says goodbye hangs up":                               goodbyeHangsUp,
 	"a client that never reads hurts only itself":             slowReader,
 	"unconfirmed messages of a closed connection are settled": closeAfterPublish,
 }
@@ -150,4 +154,17 @@ func closeAfterPublish(b *bed) {
 	b.must(conn.Close())
 	other := b.channel()
 	b.eventually("100 messages", func() bool { return b.ready(other, q) == 100 })
+}
+
+func goodbyeHangsUp(b *bed) {
+	r := b.newRaw()
+	r.method(0, classConnection, 50, u16(200), shortstr("bye"), u16(0), u16(0))
+	r.expect(0, classConnection, 51)
+	b.must(r.conn.SetReadDeadline(time.Now().Add(time.Second)))
+	if f, err := r.next(); !errors.Is(err, os.ErrDeadlineExceeded) {
+		b.Errorf("after close-ok the broker sent %v, %v; want it to wait", f, err)
+	}
+	b.must(r.conn.SetReadDeadline(time.Now().Add(patience)))
+	b.must(r.conn.(*net.TCPConn).CloseWrite())
+	r.wantEnd()
 }

@@ -62,6 +62,7 @@ type conn struct {
 	cancels  []byte
 	pause    pause
 	blocked  bool // connection.blocked was sent
+	goodbye  bool // the client closed the connection by the protocol
 
 	published int  // messages since the last rest
 	ahead     bool // of consumers
@@ -384,12 +385,34 @@ func (c *conn) end() {
 	}
 	c.closeOut()
 	c.out.awaitEnd()
+	if c.goodbye {
+		c.awaitHangUp()
+	}
 	if tcp, ok := c.nc.(*net.TCPConn); ok && tcp.CloseWrite() == nil {
 		_ = tcp.SetReadDeadline(time.Now().Add(lingerWait))
 		_, _ = io.Copy(io.Discard, tcp)
 	}
 	_ = c.nc.Close()
 }
+
+// awaitHangUp gives a client that closed the connection by the protocol the time to hang up itself, as RabbitMQ does: some take a socket
+// that ends right behind connection.close-ok for an error.
+func (c *conn) awaitHangUp() {
+	wait := hangUpWait
+	if c.heartbeat > 0 {
+		wait = min(wait, c.heartbeat)
+	}
+	_ = c.nc.SetReadDeadline(time.Now().Add(wait))
+	c.srv.mu.Lock()
+	closed := c.srv.closed // from here on shut shortens the time
+	c.srv.mu.Unlock()
+	if !closed {
+		_, _ = io.Copy(io.Discard, c.nc)
+	}
+}
+
+// hangUpWait is how long a client may take to hang up after connection.close-ok.
+const hangUpWait = 30 * time.Second
 
 // lingerWait is how long a client may take to notice that the connection was closed.
 const lingerWait = 500 * time.Millisecond

@@ -57,7 +57,7 @@ func (c *conn) control(f wire.Frame) *core.Error {
 	case wire.ConnectionClose:
 		c.leave()
 		c.out.add(func(b []byte) []byte { return wire.AppendMethod(b, 0, wire.ConnectionCloseOk) })
-		c.state = stateDone
+		c.state, c.goodbye = stateDone, true
 		return nil
 	case wire.ConnectionUpdateSecret:
 		// Passwords don't expire here; RabbitMQ's own accounts answer alike.

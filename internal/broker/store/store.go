@@ -45,6 +45,7 @@ type Store struct {
 	lastID atomic.Uint64
 
 	batches uint64        // written; Commit's alone
+	written uint64        // bytes of batches since the start; Commit's alone
 	synced  atomic.Uint64 // of them, how many are on disk
 	anchor  *anchor
 	counts  atomic.Bool // there are delivery counts to look for
@@ -178,6 +179,7 @@ func (s *Store) sync(b *pebble.Batch) error {
 	if err := b.Set(batchesKey, n[:], nil); err != nil {
 		return errors.Join(err, b.Close())
 	}
+	s.written += uint64(b.Len())
 	if err := b.Commit(pebble.Sync); err != nil {
 		return err
 	}
@@ -185,6 +187,9 @@ func (s *Store) sync(b *pebble.Batch) error {
 	s.synced.Store(s.batches)
 	return b.Close()
 }
+
+// Written is how many bytes were committed since the start. It may be called where Commit may.
+func (s *Store) Written() uint64 { return s.written }
 
 // Definition is a definition as Define wrote it.
 type Definition struct {
