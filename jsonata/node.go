@@ -389,10 +389,8 @@ func (n *wrapped) eval(ev *evaluator, in Value, fr *frame) (Value, *Error) {
 	if err != nil {
 		return v, err
 	}
-	if n.keepArray && isSeq(v) && !v.array().is(keep) {
-		a := *v.array()
-		a.flags |= keep
-		v = arrayValue(&a)
+	if n.keepArray {
+		v = keeping(v)
 	}
 	return finish(v), nil
 }

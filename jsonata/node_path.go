@@ -26,13 +26,14 @@ type path struct {
 	firstVar  bool     // the first step is a variable: it sees an array as one item
 	firstCons bool
 	keepOne   bool
+	keepArray bool   // [] behind the path as a whole: unlike keepOne, it leaves an array constructor's array alone
 	tuples    bool   // hands its tuples to the path around it
 	scope     *scope // of the tuples, if any step makes them
 	group     *group
 }
 
 func (c *compiler) path(n *ast) node {
-	p := &path{keepOne: n.keepOne, tuples: n.tuple, steps: make([]step, len(n.list))}
+	p := &path{keepOne: n.keepOne, keepArray: n.keepArray, tuples: n.tuple, steps: make([]step, len(n.list))}
 	first := n.list[0]
 	p.firstVar, p.firstCons = first.kind == aVariable, first.consArray
 	plain := true
@@ -55,7 +56,7 @@ func (c *compiler) path(n *ast) node {
 	if p.scope != nil {
 		c.close()
 	}
-	if plain && !p.keepOne && p.group == nil {
+	if plain && !p.keepOne && !p.keepArray && p.group == nil {
 		for _, s := range n.list {
 			p.names = append(p.names, s.text)
 		}
@@ -194,7 +195,7 @@ func (n *path) run(ev *evaluator, in Value, fr *frame, from int) (Value, *Error)
 		}
 		current = array{items: out}
 	}
-	if len(current.items) == 1 && !n.keepOne && n.group == nil {
+	if len(current.items) == 1 && !n.keepOne && !n.keepArray && n.group == nil {
 		return current.items[0], nil
 	}
 	v, err := ev.sequenceOf(current.items)
@@ -249,7 +250,20 @@ func (n *path) result(ev *evaluator, v Value, fr *frame, err *Error) (Value, *Er
 			return v, err
 		}
 	}
+	if n.keepArray {
+		v = keeping(v)
+	}
 	return finish(v), nil
+}
+
+// keeping is v, which stays an array when it's a sequence of one.
+func keeping(v Value) Value {
+	if !isSeq(v) || v.array().is(keep) {
+		return v
+	}
+	a := *v.array()
+	a.flags |= keep
+	return arrayValue(&a)
 }
 
 // step evaluates st for every item and appends the results to out, one level flattened. An array that is the only

@@ -78,7 +78,7 @@ func (n *path) runTuples(ev *evaluator, in *array, fr *frame, from int) (Value, 
 		items[i] = t.item
 	}
 	v := sequence(items...)
-	if n.keepOne {
+	if n.keepOne || n.keepArray {
 		v.array().flags |= keep
 	}
 	return finish(v), nil

@@ -354,7 +354,7 @@ func (r *resolver) orderBy(n *ast) (*ast, *Error) {
 		pushAncestry(sort, e)
 	}
 	path.list = append(path.list, sort)
-	path.keepOne = path.keepOne || n.keepArray
+	path.keepArray = path.keepArray || n.keepArray
 	return path, resolveAncestry(path)
 }
 

@@ -125,12 +125,14 @@ func onPurpose(q question, want, got answer) string {
 		return "1: order of keys"
 	case kind == "result" && inside.Match(want.Result):
 		return "6: the inside of a function"
-	case kind == "result" && powers.MatchString(q.Expr) && same(want.Result, got.Result, 1e-12):
+	case kind == "result" && powers.MatchString(q.Expr) && same(rounded(want.Result), rounded(got.Result), 1e-12):
 		return "4: the last digit of powers"
 	case partial.MatchString(q.Expr):
 		return "3: partial application"
 	case kind != "place" && looseDate.MatchString(q.Expr):
 		return "7: dates that only JavaScript reads"
+	case kind == "result" && zonePattern.MatchString(q.Expr):
+		return "8: a time zone's separator as part of a regular expression"
 	case kind == "result" && bytes.Contains(want.Result, []byte("function")) && !bytes.Contains(got.Result, []byte("function")):
 		return "6: the source of a function"
 	}
@@ -138,13 +140,28 @@ func onPurpose(q question, want, got answer) string {
 }
 
 var (
-	looseDate  = regexp.MustCompile(`\$toMillis\(["'][0-9]{4}[-.0-9]*Z?["']`)
-	inside     = regexp.MustCompile(`"(definition|isParallelCall|timestamp|_jsonata_[a-z]+|procedure)":`)
-	signed     = regexp.MustCompile(`(function|λ)\([^)]*\)\s*<`)
-	integerKey = regexp.MustCompile(`["'](0|[1-9][0-9]*)["']`)
-	powers     = regexp.MustCompile(`\$(power|parseInteger)\b`)
-	partial    = regexp.MustCompile(`\$[a-z][A-Za-z0-9]+\((|[^()]*,)\s*\?\s*[,)]`)
+	looseDate   = regexp.MustCompile(`\$toMillis\(["'][0-9]{4}[-.0-9]*Z?["']`)
+	inside      = regexp.MustCompile(`"(definition|isParallelCall|timestamp|_jsonata_[a-z]+|procedure)":`)
+	signed      = regexp.MustCompile(`(function|λ)\([^)]*\)\s*<`)
+	integerKey  = regexp.MustCompile(`["'](0|[1-9][0-9]*)["']`)
+	zonePattern = regexp.MustCompile(`\[[Zz][^\]]*[][.*+?^$(){}|\\][^\]]*\]`)
+	powers      = regexp.MustCompile(`\$(power|parseInteger)\b`)
+	partial     = regexp.MustCompile(`\$[a-z][A-Za-z0-9]+\((|[^()]*,)\s*\?\s*[,)]`)
 )
+
+// long are numbers of so many digits that the last one may differ, also within texts and keys.
+var long = regexp.MustCompile(`\d\.\d{11}\d+`)
+
+// rounded cuts the last digits of long numbers.
+func rounded(text []byte) []byte {
+	return long.ReplaceAllFunc(text, func(n []byte) []byte {
+		f, err := strconv.ParseFloat(string(n), 64)
+		if err != nil {
+			return n
+		}
+		return strconv.AppendFloat(nil, f, 'f', 10, 64)
+	})
+}
 
 // jsOrder is our answer for the input with its keys in the order of JavaScript.
 func jsOrder(q question) answer {
