@@ -16,7 +16,7 @@ import (
 
 type jsonataCommand struct {
 	Expr    string        `arg:"" help:"Expression, or @FILE to read it from a file."`
-	File    string        `arg:"" optional:"" help:"JSON document to evaluate it on; - or nothing for standard input."`
+	File    string        `arg:"" optional:"" help:"JSON document to evaluate it on; - for standard input, which is also read if it's no terminal. Without one there is no input."`
 	Explain bool          `help:"Print how the expression is understood instead of evaluating it."`
 	Compact bool          `short:"c" help:"Print the result in one line."`
 	Timeout time.Duration `default:"10s" help:"How long the evaluation may take (default ${default})."`
@@ -47,9 +47,13 @@ func (c *jsonataCommand) Run(ctx context.Context, std program.Streams) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
-	result, err := expr.EvalJSON(ctx, input)
-	if err != nil {
+	result, err := evaluate(ctx, expr, input)
+	var fault *jsonata.Error
+	switch {
+	case errors.As(err, &fault):
 		return place(err)
+	case err != nil: // the document is no JSON
+		return program.Wrong(err)
 	}
 	if result == nil {
 		return nil // undefined prints nothing
@@ -65,7 +69,19 @@ func (c *jsonataCommand) Run(ctx context.Context, std program.Streams) error {
 	return err
 }
 
-// input is the document to work on.
+// evaluate evaluates without an input if there is no document.
+func evaluate(ctx context.Context, expr *jsonata.Expr, input []byte) ([]byte, error) {
+	if input != nil {
+		return expr.EvalJSON(ctx, input)
+	}
+	v, err := expr.EvalValue(ctx, jsonata.Value{})
+	if err != nil {
+		return nil, err
+	}
+	return jsonata.AppendJSON(nil, v)
+}
+
+// input is the document to work on, nil if there is none.
 func (c *jsonataCommand) input(in io.Reader) ([]byte, error) {
 	if c.File != "" && c.File != "-" {
 		f, err := os.Open(c.File)
@@ -75,11 +91,27 @@ func (c *jsonataCommand) input(in io.Reader) ([]byte, error) {
 		defer f.Close()
 		in = f
 	}
+	if c.File == "" && isTerminal(in) {
+		return nil, nil
+	}
 	input, err := io.ReadAll(io.LimitReader(in, jsonataInputBytes))
 	if err != nil {
 		return nil, fmt.Errorf("read input: %w", err)
 	}
+	if c.File == "" && len(input) == 0 {
+		return nil, nil
+	}
 	return input, nil
+}
+
+// isTerminal tells whether somebody would have to type what is read. So is /dev/null, where there's nothing to read either.
+func isTerminal(in io.Reader) bool {
+	f, ok := in.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // place puts line and column before an error of the expression.

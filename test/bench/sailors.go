@@ -25,6 +25,7 @@ const (
 	sailorVersion = "2.7.8"
 	calmRate      = 50 // messages a second while latency is measured
 	sailorStart   = time.Minute
+	manyAtOnce    = 10 // messages that a component works on at a time, if the flow asks for more than one
 )
 
 // sailors is where the Node library and the component are.
@@ -34,7 +35,7 @@ type sailors struct {
 }
 
 // benchSailors measures three components on elastic.io's Node library in a row: on RabbitMQ with the library's own settings, on RabbitMQ with
-// those that Leat gives, and in `leat run`. First 50 messages a second for the latency, then as many as go through.
+// those that Leat gives, and in `leat run`, one message at a time and several. First 50 messages a second for the latency, then as many as go through.
 func benchSailors(s *settings) error {
 	libraries := os.Getenv("LEAT_SAILORS")
 	if libraries == "" {
@@ -53,12 +54,14 @@ func benchSailors(s *settings) error {
 	on := func(name string, defaults bool, messages int) *variant {
 		return &variant{name: name, measure: func() (result, error) { return l.onRabbitMQ(s, slow, defaults, messages) }}
 	}
-	ours := &variant{name: "leat run", measure: func() (result, error) { return l.inLeat(s, s.sailorMessages) }}
+	ours := func(name string, prefetch int) *variant {
+		return &variant{name: name, measure: func() (result, error) { return l.inLeat(s, prefetch, s.sailorMessages) }}
+	}
 	home := on("RabbitMQ, the library's defaults", true, s.sailorMessages/5)
 	lifted := on("RabbitMQ, Leat's settings", false, s.sailorMessages/2)
 	fmt.Printf("%d components on elasticio-sailor-nodejs %s in a row, 1 KiB; latency at %d messages a second, from the sender to the last component.\n", sailorSteps, sailorVersion, calmRate)
 	fmt.Print("CPU is that of the components, the broker process RabbitMQ or all of leat.\n\n")
-	return compare(s, "message", []*variant{ours, home, lifted}, home, lifted)
+	return compare(s, "message", []*variant{ours("leat run", 1), ours(fmt.Sprintf("leat run, prefetch %d", manyAtOnce), manyAtOnce), home, lifted}, home, lifted)
 }
 
 // passage is a chain of components that runs.
@@ -136,14 +139,14 @@ func sailorBody(sent float64) map[string]any {
 }
 
 // inLeat runs the components in `leat run`.
-func (l sailors) inLeat(s *settings, messages int) (_ result, err error) {
+func (l sailors) inLeat(s *settings, prefetch, messages int) (_ result, err error) {
 	folder, err := os.MkdirTemp(s.dir, "sailors-")
 	if err != nil {
 		return result{}, err
 	}
 	var nodes, connections []string
 	for i := range sailorSteps {
-		nodes = append(nodes, fmt.Sprintf(`{"id": %q, "image": "test/sailor", "function": "bench", "first": %t}`, stepID(i), i == 0))
+		nodes = append(nodes, fmt.Sprintf(`{"id": %q, "image": "test/sailor", "function": "bench", "prefetch": %d, "first": %t}`, stepID(i), prefetch, i == 0))
 		if i > 0 {
 			connections = append(connections, fmt.Sprintf(`{"from": %q, "to": %q}`, stepID(i-1), stepID(i)))
 		}
