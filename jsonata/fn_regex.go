@@ -319,7 +319,7 @@ func fnSplit(c *call, args []Value) (Value, *Error) {
 		most = math.Mod(math.Trunc(most), 1<<32) // as JavaScript's split takes it
 	}
 	switch {
-	case most <= 0:
+	case !(most > 0): // also what is no number
 	case args[1].k == kFunc:
 		err = c.splitRegex(s, args[1].fn(), add)
 	case args[1].n == 0 && args[1].k == kString:
@@ -377,7 +377,7 @@ func fnReplace(c *call, args []Value) (Value, *Error) {
 		return Value{}, err
 	}
 	s := args[0].str()
-	if most == 0 {
+	if !(most > 0) {
 		return args[0], nil
 	}
 	switch args[1].k {

@@ -133,12 +133,15 @@ func firstRune(s string) (rune, int) {
 	return 0, len(s)
 }
 
+// widest is the largest width that is kept to, in characters: a picture of bounded length makes a text of bounded length.
+const widest = 10_000
+
 // width reads one side of a width modifier; false if it is none.
 func width(s string) (float64, bool) {
 	if s == "*" {
 		return 0, false
 	}
-	return max(-1000, min(leadingInteger(s), 1000)), true
+	return max(-widest, min(leadingInteger(s), widest)), true
 }
 
 func (c *component) analyseInteger(pattern string, minWidth float64, previous *component) error {
