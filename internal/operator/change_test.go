@@ -3,9 +3,11 @@ package operator_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	v1 "github.com/openintegrationhub/leat/api/v1"
@@ -56,6 +58,63 @@ func TestAnOldStepStopsOnlyWhenTheNewOneConsumes(t *testing.T) {
 	if now := w.onlyJob("out"); now.UID == old.UID {
 		t.Error("the old step stayed")
 	}
+}
+
+func TestAFlowIsReadyOnlyWhenNoOldPodTakesMessages(t *testing.T) {
+	w := newWorld(t)
+	w.nodes.set(w.nodes.slow, "out", true)
+	w.apply(threeSteps)
+	w.ready("shop")
+	old := w.nodes.podNames("out")
+	w.apply(change(t, "acme/out:1", "acme/out:2"))
+	w.waitsFor(old[0])
+	if n := len(w.jobs("out")); n != 1 {
+		t.Errorf("%d jobs of the step, want the new one", n)
+	}
+	w.nodes.set(w.nodes.slow, "out", false)
+	w.ready("shop")
+	if now := w.nodes.podNames("out"); len(now) != 1 || now[0] == old[0] {
+		t.Errorf("ready with the pods %q, of which %q is the old one", now, old[0])
+	}
+}
+
+func TestAPodOfALostNodeIsNotWaitedForOnceItConsumesNothing(t *testing.T) {
+	w := newWorld(t)
+	w.nodes.set(w.nodes.slow, "out", true)
+	w.apply(threeSteps)
+	w.ready("shop")
+	old := w.nodes.podNames("out")
+	w.apply(change(t, "acme/out:1", "acme/out:2"))
+	w.waitsFor(old[0])
+	w.nodes.kill(old[0]) // it doesn't run, and nobody tells the API server so
+	w.ready("shop")
+	if now := w.nodes.podNames("out"); len(now) != 2 {
+		t.Errorf("the pods are %q, want the old one to be there", now)
+	}
+}
+
+func TestAStepWithoutReplicasIsStoppedWhenItsPodsAre(t *testing.T) {
+	w := newWorld(t)
+	w.nodes.set(w.nodes.slow, "out", true)
+	w.apply(threeSteps)
+	w.ready("shop")
+	w.apply(change(t, "function: send}", "function: send, replicas: 0}"))
+	w.waitsFor(w.nodes.podNames("out")[0])
+	w.nodes.set(w.nodes.slow, "out", false)
+	if s := step(w.ready("shop"), "out"); s.State != v1.StateStopped || len(w.nodes.podNames("out")) > 0 {
+		t.Errorf("step out: %+v, pods %q", s, w.nodes.podNames("out"))
+	}
+}
+
+// waitsFor waits until a flow says that it isn't ready because of a pod that ends.
+func (w *world) waitsFor(pod string) {
+	w.t.Helper()
+	w.eventually("waits for "+pod, func() (bool, any) {
+		f := w.flow("shop")
+		c := meta.FindStatusCondition(f.Status.Conditions, v1.ConditionReady)
+		ok := c != nil && c.Status == metav1.ConditionFalse && c.Reason == "StepUpdating" && c.ObservedGeneration == f.Generation && strings.Contains(c.Message, pod)
+		return ok, text(f.Status)
+	})
 }
 
 func TestABadImageLeavesTheOldStepRunning(t *testing.T) {

@@ -28,6 +28,7 @@ type nodes struct {
 	refuse   map[string]bool // images whose pods don't start
 	deaf     map[string]bool // steps whose pods run and consume nothing
 	lazy     map[string]bool // steps that take messages and don't finish them
+	slow     map[string]bool // steps whose pods go on consuming when they are told to end
 	received map[string][]string
 }
 
@@ -38,7 +39,7 @@ type running struct {
 }
 
 func newNodes(w *world) *nodes {
-	n := &nodes{w: w, running: map[string]*running{}, refuse: map[string]bool{}, deaf: map[string]bool{}, lazy: map[string]bool{}, received: map[string][]string{}}
+	n := &nodes{w: w, running: map[string]*running{}, refuse: map[string]bool{}, deaf: map[string]bool{}, lazy: map[string]bool{}, slow: map[string]bool{}, received: map[string][]string{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -106,6 +107,12 @@ func (n *nodes) round(ctx context.Context) {
 	}
 	for i := range pods.Items {
 		p := &pods.Items[i]
+		if !wanted[p.Name] && n.is(n.slow, p.Annotations[kube.AnnotationStep]) {
+			wanted[p.Name] = true // what it consumes with stays
+			if soon := int64(1); p.DeletionTimestamp == nil {
+				n.w.Delete(ctx, p, &client.DeleteOptions{GracePeriodSeconds: &soon})
+			}
+		}
 		if !wanted[p.Name] {
 			n.kill(p.Name)
 			now := int64(0)
@@ -133,6 +140,9 @@ func (n *nodes) pods(ctx context.Context, owner client.Object, kind string, repl
 			p = &corev1.Pod{ObjectMeta: *template.ObjectMeta.DeepCopy(), Spec: *template.Spec.DeepCopy()}
 			p.Name, p.Namespace = name, n.w.namespace
 			p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: kind, Name: owner.GetName(), UID: owner.GetUID()}}
+			if n.is(n.slow, p.Annotations[kube.AnnotationStep]) {
+				p.Spec.NodeName = "node" // without one, the API server lets it go at once
+			}
 			if n.w.Create(ctx, p) != nil {
 				return
 			}

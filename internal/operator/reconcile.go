@@ -50,6 +50,8 @@ type round struct {
 	steps     error          // what keeps steps from being started
 	after     time.Duration  // when to look again; 0 for when something happens
 	consumers map[string]int // of steps' queues, where they were asked for
+
+	ending map[string][]string // pods that a step waits for: of workloads that are gone
 }
 
 // again asks for another look after d at the latest.
@@ -87,7 +89,7 @@ func (r *reconciler) reconcile(ctx context.Context, resource *v1.Flow) (ctrl.Res
 	if !resource.DeletionTimestamp.IsZero() {
 		return r.finalize(ctx, resource)
 	}
-	q := &round{resource: resource, consumers: map[string]int{}}
+	q := &round{resource: resource, consumers: map[string]int{}, ending: map[string][]string{}}
 	if q.flow, q.invalid = kube.FlowOf(resource, r.opts.Checks...); q.invalid != nil {
 		return ctrl.Result{}, r.report(ctx, q)
 	}

@@ -102,7 +102,11 @@ func stepsReady(q *round, steps []v1.StepStatus) readiness {
 		var texts []string
 		for _, s := range steps {
 			if s.State == worst.state {
-				texts = append(texts, fmt.Sprintf("step %s %s%s", s.ID, worst.text, because(s)))
+				text := worst.text
+				if s.State == v1.StateUpdating && s.Wanted == 0 {
+					text = "is stopping"
+				}
+				texts = append(texts, fmt.Sprintf("step %s %s%s", s.ID, text, because(s)+last(s, q.ending[s.ID])))
 			}
 		}
 		if len(texts) > 0 {
@@ -129,6 +133,18 @@ func because(s v1.StepStatus) string {
 	if s.LastFailure.Message != "" {
 		lines := strings.Split(strings.TrimSpace(s.LastFailure.Message), "\n")
 		text += ": " + shorten(lines[len(lines)-1], 300)
+	}
+	return text
+}
+
+// last says which pods a changed step waits for, when nothing but these is left of what it was.
+func last(s v1.StepStatus, pods []string) string {
+	if s.State != v1.StateUpdating || len(pods) == 0 {
+		return ""
+	}
+	text := ", and waits for the end of pod " + strings.Join(pods[:min(len(pods), 3)], ", ")
+	if more := len(pods) - 3; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
 	}
 	return text
 }

@@ -3,6 +3,7 @@ package operator
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,9 +42,8 @@ func (r *reconciler) stepStatus(ctx context.Context, q *round, s plan.Step) v1.S
 		if w.hash == s.Hash {
 			out.Restarts += int32(w.attempt)
 			created = w.created
-		} else {
-			older = true
 		}
+		older = older || w.hash != s.Hash || s.Replicas == 0
 	}
 	failing := false
 	out.LastFailure, failing = failure(pods)
@@ -55,14 +55,17 @@ func (r *reconciler) stepStatus(ctx context.Context, q *round, s plan.Step) v1.S
 	fresh, since := ready(pods)
 	all, _ := ready(q.seen.podsOf(s.ID, ""))
 	takes := r.taking(ctx, q, s, all)
+	ending := r.ending(ctx, q, s, fresh)
+	if !older && len(ending) > 0 {
+		q.ending[s.ID] = ending
+	}
 	out.Ready = int32(min(takes, s.Replicas))
 	switch {
-	case s.Replicas == 0:
+	case s.Replicas == 0 && !older && len(ending) == 0:
 		out.State = v1.StateStopped
-		out.Ready = 0
-	case failing:
+	case s.Replicas > 0 && failing:
 		out.State = v1.StateFailing
-	case older:
+	case older || len(ending) > 0:
 		out.State = v1.StateUpdating
 	case fresh >= s.Replicas && takes >= s.Replicas:
 		out.State = v1.StateRunning
@@ -82,6 +85,34 @@ func (r *reconciler) stepStatus(ctx context.Context, q *round, s plan.Step) v1.S
 		}
 	}
 	return out
+}
+
+// ending names the pods that shouldn't be any more, of a step's older configurations or of a step that stops, and may still take a message, though
+// their workloads may be gone. A pod that is long
+// past its time to end, such as one of a lost node, counts only while the queue has more consumers than there are new ready pods.
+func (r *reconciler) ending(ctx context.Context, q *round, s plan.Step, fresh int) (names []string) {
+	overdue := true
+	for _, p := range q.seen.podsOf(s.ID, "") {
+		if s.Replicas > 0 && p.Labels[kube.LabelHash] == s.Hash || alive([]*corev1.Pod{p}) == 0 {
+			continue
+		}
+		names = append(names, p.Name)
+		if p.DeletionTimestamp == nil { // its end will be told
+			overdue = false
+		} else if left := r.opts.Patience - time.Since(p.DeletionTimestamp.Time); left > 0 {
+			overdue = false
+			q.again(left)
+		}
+	}
+	slices.Sort(names)
+	if len(names) == 0 || !overdue || q.broken != nil {
+		return names
+	}
+	if n, err := r.consumersOf(ctx, q, s.ID); err == nil && n <= min(fresh, s.Replicas) {
+		return nil
+	}
+	q.again(r.opts.BrokerEvery)
+	return names
 }
 
 // taking is how many of the ready pods of a step take messages. The list of queues lags, so a number that is too low is asked for again.
