@@ -50,7 +50,6 @@ func (n *transform) apply(c *call, arg Value, fr *frame) (Value, *Error) {
 	if result, err = c.ev.clone(result, copied.owner, 0); err != nil {
 		return result, err
 	}
-	copied.root = result
 	if err := c.ev.enter(); err != nil {
 		return result, err
 	}
@@ -62,6 +61,15 @@ func (n *transform) apply(c *call, arg Value, fr *frame) (Value, *Error) {
 	list := array{items: []Value{matches}}
 	if matches.k == kArray {
 		list = *matches.array()
+	}
+	for i := range list.len() { // before there are other arrays in the copy, and values that hold themselves
+		if list.at(i).k == kArray {
+			copied.arrays = map[*array]bool{}
+			if err := copied.collect(c.ev, result, 0); err != nil {
+				return result, err
+			}
+			break
+		}
 	}
 	for i := range list.len() {
 		if err := n.change(c.ev, list.at(i), fr, copied); err != nil {
@@ -80,10 +88,7 @@ func (n *transform) change(ev *evaluator, match Value, fr *frame, copied *copied
 	if err != nil {
 		return err
 	}
-	mine, err := copied.has(ev, match)
-	if err != nil {
-		return err
-	}
+	mine := copied.has(match)
 	if update.k != kUndefined {
 		if update.k != kObject {
 			return fail("T2011", update).at(n.updateAt)
@@ -123,25 +128,18 @@ func (n *transform) change(ev *evaluator, match Value, fr *frame, copied *copied
 
 // copied is what a transform may change: its own copy of the argument.
 type copied struct {
-	root   Value
 	owner  *clones
-	arrays map[*array]bool // those of the copy, once somebody wanted to know
+	arrays map[*array]bool // those of the copy, if any is to be changed
 }
 
-func (c *copied) has(ev *evaluator, v Value) (bool, *Error) {
+func (c *copied) has(v Value) bool {
 	switch v.k {
 	case kObject:
-		return v.object().owner == c.owner, nil
+		return v.object().owner == c.owner
 	case kArray:
-		if c.arrays == nil {
-			c.arrays = map[*array]bool{}
-			if err := c.collect(ev, c.root, 0); err != nil {
-				return false, err
-			}
-		}
-		return c.arrays[v.array()], nil
+		return c.arrays[v.array()]
 	}
-	return false, nil
+	return false
 }
 
 func (c *copied) collect(ev *evaluator, v Value, depth int) *Error {
