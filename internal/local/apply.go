@@ -218,10 +218,14 @@ func (w *World) remove(ctx context.Context, key string) error {
 	w.mu.Lock()
 	delete(w.flows, key)
 	w.mu.Unlock()
-	w.publish(ctx) // no tick and no request goes in from here on
+	w.publishEntries(ctx) // no tick and no request goes in from here on
 	for _, id := range p.Stop {
 		w.stopUnits(ctx, r.units[id])
 	}
+	for _, s := range plan.ShutdownHooks(r.plan.Steps) {
+		w.runHook(ctx, f, s)
+	}
+	w.publishSteps()
 	conn, err := w.connect(ctx, f.Namespace)
 	if err != nil {
 		return err
@@ -315,6 +319,11 @@ func (w *World) putAccount(a plan.Account) error {
 // publish tells scheduler, router and API which flows there are.
 func (w *World) publish(ctx context.Context) {
 	w.publishSteps()
+	w.publishEntries(ctx)
+}
+
+// publishEntries tells all parts but the API.
+func (w *World) publishEntries(ctx context.Context) {
 	entries := w.entries()
 	exchanges := map[string][]string{}
 	for _, e := range entries {

@@ -79,48 +79,56 @@ const (
 // fail to open.
 func process(c Command, s plan.Step, expect func() (arrived func(context.Context) bool), logger *slog.Logger) func(context.Context, func()) error {
 	return func(ctx context.Context, ready func()) error {
-		if _, err := os.Stat(cmp.Or(c.Dir, ".")); err != nil { // exec would blame the shell
-			return fmt.Errorf("start %q in its folder: %w", c.Line, err)
-		}
-		command := exec.Command("/bin/sh", "-c", shellLine(c.Line))
-		command.Dir, command.Env = c.Dir, environment(c, s)
-		command.SysProcAttr = group()
-		command.WaitDelay = outputGrace
-		tail := &tail{logger: logger}
-		out, in := io.Pipe()
-		command.Stdout, command.Stderr = in, in
-		var reading sync.WaitGroup
-		reading.Go(func() { tail.read(out) })
-
-		arrived := expect()
-		ended, err := launch(command)
-		if err != nil {
-			in.Close()
-			reading.Wait()
-			return fmt.Errorf("start %q: %w", c.Line, err)
-		}
 		waiting, stopWaiting := context.WithCancel(ctx)
 		var waiter sync.WaitGroup
+		arrived := expect()
 		waiter.Go(func() {
 			if arrived(waiting) {
 				ready()
 			}
 		})
-		select {
-		case err = <-ended:
-		case <-ctx.Done():
-			err = stopProcess(command.Process, ended)
-		}
-		syscall.Kill(-command.Process.Pid, syscall.SIGKILL) // children that it left behind
-		if errors.Is(err, exec.ErrWaitDelay) {              // one of them held its output
-			err = nil
-		}
+		tail, err := execute(ctx, c, s, logger)
 		stopWaiting()
 		waiter.Wait()
-		in.Close()
-		reading.Wait()
+		if tail == nil {
+			return err
+		}
 		return tail.report(err)
 	}
+}
+
+// execute runs the step's program until it ends, or ctx does. It returns the program's last lines, and nil or how it failed; without lines
+// it couldn't be started.
+func execute(ctx context.Context, c Command, s plan.Step, logger *slog.Logger) (*tail, error) {
+	if _, err := os.Stat(cmp.Or(c.Dir, ".")); err != nil { // exec would blame the shell
+		return nil, fmt.Errorf("start %q in its folder: %w", c.Line, err)
+	}
+	command := exec.Command("/bin/sh", "-c", shellLine(c.Line))
+	command.Dir, command.Env = c.Dir, environment(c, s)
+	command.SysProcAttr = group()
+	command.WaitDelay = outputGrace
+	tail := &tail{logger: logger}
+	out, in := io.Pipe()
+	command.Stdout, command.Stderr = in, in
+	var reading sync.WaitGroup
+	reading.Go(func() { tail.read(out) })
+	defer reading.Wait()
+	defer in.Close()
+
+	ended, err := launch(command)
+	if err != nil {
+		return nil, fmt.Errorf("start %q: %w", c.Line, err)
+	}
+	select {
+	case err = <-ended:
+	case <-ctx.Done():
+		err = stopProcess(command.Process, ended)
+	}
+	syscall.Kill(-command.Process.Pid, syscall.SIGKILL) // children that it left behind
+	if errors.Is(err, exec.ErrWaitDelay) {              // one of them held its output
+		err = nil
+	}
+	return tail, err
 }
 
 // shellLine is the line with no shell between us and its program that a signal could get stuck in, if it's a single command.
