@@ -36,6 +36,8 @@ type generation struct {
 	kind   kind
 	// graceful: a step that gets SIGTERM finishes the message in work.
 	graceful bool
+	// rereads: the snapshot is asked for before each message. Others of Java's know the one of their start.
+	rereads bool
 }
 
 type kind string
@@ -54,7 +56,7 @@ var generations = []generation{
 	{name: "node-2.6.29", folder: "sailor-2.6.29", kind: node, graceful: true},
 	{name: "node-2.7.8", folder: "sailor-2.7.8", kind: node, graceful: true},
 	{name: "java-3.4.0", folder: "java-3.4.0", kind: java, graceful: true},
-	{name: "java-5.0.0", folder: "java-5.0.0", kind: java, graceful: true},
+	{name: "java-5.0.0", folder: "java-5.0.0", kind: java, graceful: true, rereads: true},
 	{name: "ferryman-2.4.7", folder: "ferryman-2.4.7", kind: ferryman},
 }
 
