@@ -64,7 +64,7 @@ func TestPoison(t *testing.T) {
 	})
 }
 
-// TestTick has a component as the first step of a polling flow.
+// TestTick has a component as the first step of a polling flow, whose first tick comes at once.
 func TestTick(t *testing.T) {
 	eachSailor(t, func(t *testing.T, p platform, g generation) {
 		s := play(t, p, `
@@ -73,7 +73,7 @@ kind: Flow
 metadata: {name: tick, namespace: NAMESPACE}
 spec:
   nodes:
-    - {id: clock, image: `+g.image()+`, function: tick, first: true, isPolling: true, data: {interval: day}}
+    - {id: clock, image: `+g.image()+`, function: tick, first: true, isPolling: true, schedule: "@yearly", data: {interval: day}}
     - {id: next, image: test/sink, function: keep}
   connections: [{from: clock, to: next}]
 `)
