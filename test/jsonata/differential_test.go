@@ -131,6 +131,8 @@ func onPurpose(q question, want, got answer) string {
 		return "3: partial application"
 	case kind != "place" && looseDate.MatchString(q.Expr):
 		return "7: dates that only JavaScript reads"
+	case kind == "result" && wide.MatchString(q.Expr):
+		return "9: widths above ten thousand"
 	case kind == "result" && zonePattern.MatchString(q.Expr):
 		return "8: a time zone's separator as part of a regular expression"
 	case kind == "result" && bytes.Contains(want.Result, []byte("function")) && !bytes.Contains(got.Result, []byte("function")):
@@ -144,9 +146,10 @@ var (
 	inside      = regexp.MustCompile(`"(definition|isParallelCall|timestamp|_jsonata_[a-z]+|procedure)":`)
 	signed      = regexp.MustCompile(`(function|λ)\([^)]*\)\s*<`)
 	integerKey  = regexp.MustCompile(`["'](0|[1-9][0-9]*)["']`)
+	wide        = regexp.MustCompile(`\[[A-Za-z][^\]]*,[^\]]*[0-9]{5}[^\]]*\]`)
 	zonePattern = regexp.MustCompile(`\[[Zz][^\]]*[][.*+?^$(){}|\\][^\]]*\]`)
 	powers      = regexp.MustCompile(`\$(power|parseInteger)\b`)
-	partial     = regexp.MustCompile(`\$[a-z][A-Za-z0-9]+\((|[^()]*,)\s*\?\s*[,)]`)
+	partial     = regexp.MustCompile(`\$[a-z][A-Za-z0-9]+\(([^?]*,)?\s*\?\s*[,)]`)
 )
 
 // long are numbers of so many digits that the last one may differ, also within texts and keys.
