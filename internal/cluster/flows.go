@@ -76,6 +76,9 @@ func judge(f *v1.Flow, secret *corev1.Secret, before *Flow, platform plan.Platfo
 	in := inputsOf(f, secret)
 	if in.deleting {
 		next.Closed = "it is being deleted"
+		if before == nil {
+			next.Steps = lastSteps(f, secret, platform, checks...)
+		}
 		return next
 	}
 	parsed, err := kube.FlowOf(f, checks...)
@@ -108,6 +111,19 @@ func judge(f *v1.Flow, secret *corev1.Secret, before *Flow, platform plan.Platfo
 	}
 	next.Open, next.Entry = true, p.Entry
 	return next
+}
+
+// lastSteps are the steps of a flow that is being deleted, for a service that has just started: a shutdown hook may still ask.
+func lastSteps(f *v1.Flow, secret *corev1.Secret, platform plan.Platform, checks ...flow.NodeCheck) []plan.Step {
+	parsed, err := kube.FlowOf(f, checks...)
+	if err != nil || secret == nil {
+		return nil
+	}
+	secrets, err := kube.ParseSecret(secret)
+	if err != nil {
+		return nil
+	}
+	return plan.For(parsed, plan.Seen{}, secrets, platform).Steps
 }
 
 const wrongSpec = "its specification is wrong: "

@@ -96,6 +96,7 @@ func TestNothingGoesInBeforeTheBrokerIsReadyAndAfterTheFlowIsDeleted(t *testing.
 		"a flow that changes as the service starts": {flow: with(ab, brokerReady, second), secret: secretOf("a", "b"), open: true, steps: "a=k-a b=k-b"},
 		"a flow whose Secret is lost":               {flow: with(ab, brokerReady), before: open, open: true, steps: "a=k-a b=k-b"},
 		"a flow that is being deleted":              {flow: with(ab, brokerReady, deleted), secret: secretOf("a", "b"), before: open, closed: "being deleted", steps: "a=k-a b=k-b"},
+		"a flow that was deleted before the start":  {flow: with(ab, brokerReady, deleted), secret: secretOf("a", "b"), closed: "being deleted", steps: "a=k-a b=k-b"},
 		"another flow of its name":                  {flow: with(ab, another), before: open, closed: "being prepared", soon: true},
 	} {
 		t.Run(name, func(t *testing.T) {

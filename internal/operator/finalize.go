@@ -20,7 +20,8 @@ import (
 	"github.com/openintegrationhub/leat/internal/topology"
 )
 
-// finalize takes a deleted flow away: first its steps, and when they have stopped, what it has on the broker, and its Secret.
+// finalize takes a deleted flow away: first its steps, and when they have stopped and their shutdown hooks have run, what it has on the broker, and
+// its Secret.
 func (r *reconciler) finalize(ctx context.Context, resource *v1.Flow) (ctrl.Result, error) {
 	if !controllerutil.ContainsFinalizer(resource, kube.Finalizer) {
 		return ctrl.Result{}, nil
@@ -31,6 +32,9 @@ func (r *reconciler) finalize(ctx context.Context, resource *v1.Flow) (ctrl.Resu
 	}
 	if !gone {
 		return ctrl.Result{RequeueAfter: 500 * time.Millisecond}, nil // the news of each pod comes sooner
+	}
+	if over, err := r.shutdown(ctx, resource); err != nil || !over {
+		return ctrl.Result{RequeueAfter: time.Second}, err
 	}
 	if err := r.removeFromBroker(ctx, resource); err != nil {
 		if resource.Annotations[kube.AnnotationForce] != "true" {
@@ -47,6 +51,9 @@ func (r *reconciler) finalize(ctx context.Context, resource *v1.Flow) (ctrl.Resu
 		}
 	} else if client.IgnoreNotFound(err) != nil {
 		return ctrl.Result{}, fmt.Errorf("read secret: %w", err)
+	}
+	if err := r.removeHooks(ctx, resource); err != nil {
+		return ctrl.Result{}, err
 	}
 	r.memory.forget(keyOf(resource))
 	before := resource.DeepCopy()
