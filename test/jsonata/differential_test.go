@@ -111,8 +111,10 @@ func onPurpose(q question, want, got answer) string {
 	switch {
 	case want.Crash == "no answer" || want.Code == "D1011" || want.Code == "D1012":
 		return "limits of the oracle"
-	case got.Code == "U1003" && len(want.Result) > 64<<20:
-		return "results beyond ResultBytes"
+	case got.Code == "U1003" && len(want.Result) > 10_000: // the shortest of these limits is that of pictures
+		return "beyond a limit of size"
+	case want.Code == "T2006" && strings.Contains(q.Expr, "$spread("):
+		return "6: the inside of a function"
 	case strings.HasPrefix(want.Crash, "TypeError: ") || strings.HasPrefix(want.Crash, "RangeError: "),
 		strings.HasPrefix(want.Crash, "SyntaxError: Invalid regular expression") && strings.HasPrefix(got.Code, "S"),
 		strings.HasPrefix(want.Crash, "SyntaxError: Invalid regular expression: /") && signed.MatchString(q.Expr),
