@@ -64,6 +64,9 @@ type conn struct {
 	blocked  bool // connection.blocked was sent
 	goodbye  bool // the client closed the connection by the protocol
 
+	unanswered bool // a message came that has no answer
+	quick      *quickAcker
+
 	published int  // messages since the last rest
 	ahead     bool // of consumers
 
@@ -112,6 +115,7 @@ const (
 
 func newConn(s *Server, nc net.Conn) *conn {
 	c := &conn{srv: s, nc: nc, buf: make([]byte, readSize), channels: map[uint16]*channel{}, frameMax: wire.FrameMaxMin}
+	c.quick = newQuickAcker(nc)
 	c.log = s.opts.Logger.With("peer", nc.RemoteAddr().String())
 	c.out.init(nc)
 	c.info.start(nc)
@@ -125,6 +129,10 @@ func (c *conn) read() {
 	for c.state != stateDone {
 		if c.w == len(c.buf) {
 			c.makeRoom(0)
+		}
+		if c.unanswered {
+			c.unanswered = false
+			c.quick.now()
 		}
 		n, err := c.nc.Read(c.buf[c.w:])
 		c.w += n

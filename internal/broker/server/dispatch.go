@@ -255,6 +255,7 @@ func (c *conn) complete(ch *channel) *core.Error {
 	ch.msg, ch.stage = nil, stageMethod
 	err := ch.core.Publish(m, ch.mandatory)
 	c.published++
+	c.unanswered = c.unanswered || !ch.core.Confirming()
 	c.ahead = c.space.VHost.Lagging() || c.ahead
 	return err
 }
