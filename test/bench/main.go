@@ -31,7 +31,8 @@ type settings struct {
 	only   string        // measure only the variants with this in their name; "" for all
 	dir    string        // for data folders; removed at the end
 
-	sailorMessages int // through a chain of components on elastic.io's library
+	sailorMessages int    // through a chain of components on elastic.io's library
+	sailor         string // version of that library
 }
 
 // benchmarks by name, in the order in which they run.
@@ -56,6 +57,7 @@ func main() {
 	quick := flag.Bool("quick", false, "short measurements: to see that it works")
 	flag.StringVar(&s.leat, "leat", "", "binary to measure; by default it's built")
 	flag.IntVar(&s.rounds, "rounds", s.rounds, "how often each variant is measured")
+	flag.StringVar(&s.sailor, "sailor", "2.7.8", "version of elastic.io's Node library, of those that test/sailors installs")
 	flag.DurationVar(&s.length, "length", s.length, "of each measurement")
 	flag.StringVar(&s.only, "only", "", "measure only the variants with this text in their name, without ratios")
 	profile := flag.String("profile", "", "write a CPU profile of this process to this file: with -only, of what to improve")

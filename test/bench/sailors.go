@@ -21,11 +21,10 @@ import (
 )
 
 const (
-	sailorSteps   = 3
-	sailorVersion = "2.7.8"
-	calmRate      = 50 // messages a second while latency is measured
-	sailorStart   = time.Minute
-	manyAtOnce    = 10 // messages that a component works on at a time, if the flow asks for more than one
+	sailorSteps = 3
+	calmRate    = 50 // messages a second while latency is measured
+	sailorStart = time.Minute
+	manyAtOnce  = 10 // messages that a component works on at a time, if the flow asks for more than one
 )
 
 // sailors is where the Node library and the component are.
@@ -46,7 +45,7 @@ func benchSailors(s *settings) error {
 	if err != nil {
 		return err
 	}
-	l := sailors{program: filepath.Join(libraries, "sailor-"+sailorVersion, "node_modules/elasticio-sailor-nodejs/run.js"), component: component}
+	l := sailors{program: filepath.Join(libraries, "sailor-"+s.sailor, "node_modules/elasticio-sailor-nodejs/run.js"), component: component}
 	slow, err := rabbitTarget()
 	if err != nil {
 		return err
@@ -59,7 +58,7 @@ func benchSailors(s *settings) error {
 	}
 	home := on("RabbitMQ, the library's defaults", true, s.sailorMessages/5)
 	lifted := on("RabbitMQ, Leat's settings", false, s.sailorMessages/2)
-	fmt.Printf("%d components on elasticio-sailor-nodejs %s in a row, 1 KiB; latency at %d messages a second, from the sender to the last component.\n", sailorSteps, sailorVersion, calmRate)
+	fmt.Printf("%d components on elasticio-sailor-nodejs %s in a row, 1 KiB; latency at %d messages a second, from the sender to the last component.\n", sailorSteps, s.sailor, calmRate)
 	fmt.Print("CPU is that of the components, the broker process RabbitMQ or all of leat.\n\n")
 	return compare(s, "message", []*variant{ours("leat run", 1), ours(fmt.Sprintf("leat run, prefetch %d", manyAtOnce), manyAtOnce), home, lifted}, home, lifted)
 }

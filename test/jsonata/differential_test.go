@@ -111,7 +111,7 @@ func onPurpose(q question, want, got answer) string {
 	switch {
 	case want.Crash == "no answer" || want.Code == "D1011" || want.Code == "D1012":
 		return "limits of the oracle"
-	case got.Code == "U1003" && len(want.Result) > 10_000: // the shortest of these limits is that of pictures
+	case got.Code == "U1003" && (len(want.Result) > 10_000 || padded.MatchString(q.Expr)): // the shortest of these limits is that of pictures
 		return "beyond a limit of size"
 	case want.Code == "T2006" && strings.Contains(q.Expr, "$spread("):
 		return "6: the inside of a function"
@@ -149,6 +149,7 @@ var (
 	signed      = regexp.MustCompile(`(function|λ)\([^)]*\)\s*<`)
 	integerKey  = regexp.MustCompile(`["'](0|[1-9][0-9]*)["']`)
 	wide        = regexp.MustCompile(`\[[A-Za-z][^\]]*,[^\]]*[0-9]{5}[^\]]*\]`)
+	padded      = regexp.MustCompile(`\$pad\(.*[0-9]{5}`)
 	zonePattern = regexp.MustCompile(`\[[Zz][^\]]*[][.*+?^$(){}|\\][^\]]*\]`)
 	powers      = regexp.MustCompile(`\$(power|parseInteger)\b`)
 	partial     = regexp.MustCompile(`\$[a-z][A-Za-z0-9]+\(([^?]*,)?\s*\?\s*[,)]`)
