@@ -52,8 +52,12 @@ func (r *reconciler) hooks(ctx context.Context, resource *v1.Flow) (jobs []*batc
 		return nil, nil // it never ran
 	}
 	secrets, err := r.secrets(ctx, q)
-	if err != nil || q.held == nil {
+	switch {
+	case q.held == nil:
 		return nil, err
+	case err != nil: // a Secret that can't be read is no reason to stay
+		r.logger.Warn("shutdown hooks not run", "flow", resource.Name, "err", err)
+		return nil, nil
 	}
 	p := plan.For(q.flow, plan.Seen{}, secrets, r.platform)
 	for _, s := range plan.ShutdownHooks(p.Steps) {

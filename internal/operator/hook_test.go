@@ -52,3 +52,20 @@ func TestADeletedFlowRunsItsShutdownHookBeforeItGoes(t *testing.T) {
 		})
 	}
 }
+
+func TestAFlowWhoseSecretCannotBeReadIsDeletedWithoutItsHook(t *testing.T) {
+	w := newWorld(t)
+	w.apply(change(t, "function: map,", `function: map, env: {ELASTICIO_STARTUP_REQUIRED: "true"},`))
+	w.ready("shop")
+	broken := &corev1.Secret{}
+	if err := w.Get(t.Context(), client.ObjectKey{Namespace: w.namespace, Name: kube.SecretName("shop")}, broken); err != nil {
+		t.Fatal(err)
+	}
+	for key := range broken.Data {
+		broken.Data[key] = []byte("{")
+	}
+	if err := w.Update(t.Context(), broken); err != nil {
+		t.Fatal(err)
+	}
+	w.delete("shop")
+}
