@@ -26,6 +26,11 @@ exports.faults = {
       "            if(next && typeof next === 'object') next = Object.assign({}, next);\n" +
       "            if(result.body.procedure.type === 'variable') {\n                next.token", 1],
   ],
+  // An error within a function that was passed as an argument gets the place of the last call in tail position that led there.
+  passedFunction: [
+    ['err.position = proc.position || err.position;',
+      "err.position = (typeof proc !== 'function' && proc.position) || err.position || proc.position;", 1],
+  ],
   // Errors in a chain of functions get the place of an expression within the reference itself.
   chain: [
     ['var chain = await evaluate(chainAST, null, environment);\n                result = await apply(chain, [lhs, func], null, environment);',
