@@ -88,8 +88,8 @@ func (r *reconciler) stepStatus(ctx context.Context, q *round, s plan.Step) v1.S
 }
 
 // ending names the pods that shouldn't be any more, of a step's older configurations or of a step that stops, and may still take a message, though
-// their workloads may be gone. A pod that is long
-// past its time to end, such as one of a lost node, counts only while the queue has more consumers than there are new ready pods.
+// their workloads may be gone. A pod that is long past its time to end, such as one of a lost node, counts only while the queue has more consumers
+// than there are new ready pods.
 func (r *reconciler) ending(ctx context.Context, q *round, s plan.Step, fresh int) (names []string) {
 	overdue := true
 	for _, p := range q.seen.podsOf(s.ID, "") {

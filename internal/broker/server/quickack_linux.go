@@ -17,12 +17,8 @@ func newQuickAcker(nc net.Conn) *quickAcker {
 	if under, ok := nc.(interface{ NetConn() net.Conn }); ok { // TLS
 		nc = under.NetConn()
 	}
-	tcp, ok := nc.(*net.TCPConn)
-	if !ok {
-		return nil
-	}
-	raw, err := tcp.SyscallConn()
-	if err != nil {
+	raw := rawTCP(nc)
+	if raw == nil {
 		return nil
 	}
 	q := &quickAcker{raw: raw}

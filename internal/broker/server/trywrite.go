@@ -15,6 +15,17 @@ func newTryWriter(nc net.Conn) tryWriter {
 	if t, ok := nc.(tryWriter); ok {
 		return t
 	}
+	raw := rawTCP(nc)
+	if raw == nil {
+		return nil
+	}
+	t := &tcpWriter{raw: raw}
+	t.call = t.write
+	return t
+}
+
+// rawTCP gives nc's socket, nil when it isn't TCP's.
+func rawTCP(nc net.Conn) syscall.RawConn {
 	tcp, ok := nc.(*net.TCPConn)
 	if !ok {
 		return nil
@@ -23,9 +34,7 @@ func newTryWriter(nc net.Conn) tryWriter {
 	if err != nil {
 		return nil
 	}
-	t := &tcpWriter{raw: raw}
-	t.call = t.write
-	return t
+	return raw
 }
 
 // tcpWriter makes one write call on the socket, which is non-blocking. It's used by one goroutine at a time.
