@@ -61,32 +61,20 @@ func TestAnOldStepStopsOnlyWhenTheNewOneConsumes(t *testing.T) {
 }
 
 func TestAFlowIsReadyOnlyWhenNoOldPodTakesMessages(t *testing.T) {
-	w := newWorld(t)
-	w.nodes.set(w.nodes.slow, "out", true)
-	w.apply(threeSteps)
-	w.ready("shop")
-	old := w.nodes.podNames("out")
-	w.apply(change(t, "acme/out:1", "acme/out:2"))
-	w.waitsFor(old[0])
+	w, old := waitingWorld(t)
 	if n := len(w.jobs("out")); n != 1 {
 		t.Errorf("%d jobs of the step, want the new one", n)
 	}
 	w.nodes.set(w.nodes.slow, "out", false)
 	w.ready("shop")
-	if now := w.nodes.podNames("out"); len(now) != 1 || now[0] == old[0] {
-		t.Errorf("ready with the pods %q, of which %q is the old one", now, old[0])
+	if now := w.nodes.podNames("out"); len(now) != 1 || now[0] == old {
+		t.Errorf("ready with the pods %q, of which %q is the old one", now, old)
 	}
 }
 
 func TestAPodOfALostNodeIsNotWaitedForOnceItConsumesNothing(t *testing.T) {
-	w := newWorld(t)
-	w.nodes.set(w.nodes.slow, "out", true)
-	w.apply(threeSteps)
-	w.ready("shop")
-	old := w.nodes.podNames("out")
-	w.apply(change(t, "acme/out:1", "acme/out:2"))
-	w.waitsFor(old[0])
-	w.nodes.kill(old[0]) // it doesn't run, and nobody tells the API server so
+	w, old := waitingWorld(t)
+	w.nodes.kill(old) // it doesn't run, and nobody tells the API server so
 	w.ready("shop")
 	if now := w.nodes.podNames("out"); len(now) != 2 {
 		t.Errorf("the pods are %q, want the old one to be there", now)
@@ -104,6 +92,19 @@ func TestAStepWithoutReplicasIsStoppedWhenItsPodsAre(t *testing.T) {
 	if s := step(w.ready("shop"), "out"); s.State != v1.StateStopped || len(w.nodes.podNames("out")) > 0 {
 		t.Errorf("step out: %+v, pods %q", s, w.nodes.podNames("out"))
 	}
+}
+
+// waitingWorld has a flow whose step out was changed, and waits for the end of the old pod, which goes on consuming.
+func waitingWorld(t *testing.T) (w *world, old string) {
+	t.Helper()
+	w = newWorld(t)
+	w.nodes.set(w.nodes.slow, "out", true)
+	w.apply(threeSteps)
+	w.ready("shop")
+	old = w.nodes.podNames("out")[0]
+	w.apply(change(t, "acme/out:1", "acme/out:2"))
+	w.waitsFor(old)
+	return w, old
 }
 
 // waitsFor waits until a flow says that it isn't ready because of a pod that ends.
